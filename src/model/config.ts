@@ -1,0 +1,104 @@
+// `upgrade.yaml` after loading: defaults filled in, paths absolute, durations in milliseconds.
+export interface Config {
+  /** The file it came from, absolute. */
+  readonly file: string;
+  readonly product: string;
+  /** Installation root, absolute, links resolved. */
+  readonly root: string;
+  readonly version: VersionSource;
+  readonly migrations: string;
+  readonly ladders: Readonly<Record<string, LadderConfig>>;
+  /** State folder, absolute. */
+  readonly state: string;
+  readonly journal: { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly url: string };
+  readonly databases: Readonly<Record<string, DatabaseConfig>>;
+  readonly backup: BackupConfig;
+  readonly services: Readonly<Record<string, ServiceConfig>>;
+  readonly verify: readonly ProbeConfig[];
+  readonly timeouts: { readonly stepMs: number; readonly lockMs: number; readonly totalMs: number };
+  readonly notify: readonly { readonly webhook: string; readonly on: readonly string[] }[];
+  /** Values that came from `${…}`: never printed, logged or served. */
+  readonly secrets: readonly string[];
+}
+
+export type VersionSource =
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'json'; readonly file: string; readonly pointer: string }
+  | { readonly kind: 'command'; readonly command: readonly string[] }
+  | { readonly kind: 'journal' };
+
+export type LadderConfig = { readonly onFailure: 'rollback' | 'keep'; readonly dir: string } & (
+  | { readonly kind: 'folder'; readonly database: string | null }
+  | { readonly kind: 'index'; readonly index: string }
+);
+
+export type DatabaseConfig =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'postgres'; readonly url: string; readonly attempts: number; readonly backoffMs: number };
+
+export interface BackupConfig {
+  readonly dir: string;
+  /** Paths relative to the root; `null` is the whole root. State and backups are never in it. */
+  readonly include: readonly string[] | null;
+  /** Glob patterns relative to the root. */
+  readonly exclude: readonly string[];
+  readonly keep: number;
+  /** age recipients; empty is not encrypted. */
+  readonly recipients: readonly string[];
+}
+
+export interface ServiceCommon {
+  readonly name: string;
+  readonly after: readonly string[];
+  readonly stopDuringUpgrade: boolean;
+  readonly timeoutMs: number;
+  readonly stableForMs: number;
+}
+
+export type ServiceConfig = ServiceCommon &
+  (
+    | {
+        readonly kind: 'command';
+        /** Each is an argument vector, run in the root. `health` exits 0 when well. `status` prints the identity (a PID). */
+        readonly commands: {
+          readonly restart: readonly string[] | null;
+          readonly stop: readonly string[] | null;
+          readonly start: readonly string[] | null;
+          readonly health: readonly string[] | null;
+          readonly status: readonly string[] | null;
+        };
+        /** Where the service keeps its PID, absolute; the identity of the process where `status` is not given. */
+        readonly pidFile: string | null;
+      }
+    | { readonly kind: 'systemd'; readonly unit: string; readonly scope: 'system' | 'user' }
+    | { readonly kind: 'docker'; readonly container: string | { readonly label: string } }
+    | { readonly kind: 'compose'; readonly file: string; readonly service: string }
+  );
+
+interface ProbeCommon {
+  readonly name: string;
+  /** How long it may take to pass; it is tried again with back-off until then. */
+  readonly withinMs: number;
+}
+
+export type ProbeConfig = ProbeCommon &
+  (
+    | {
+        readonly kind: 'http';
+        readonly url: string;
+        readonly expect: {
+          readonly status: number;
+          /** JSON pointer to expected value. */
+          readonly json: Readonly<Record<string, unknown>>;
+          readonly headers: Readonly<Record<string, string>>;
+          /** A regular expression that the body matches. */
+          readonly body: string | null;
+        };
+      }
+    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+    | { readonly kind: 'command'; readonly command: readonly string[]; readonly expect: { readonly exitCode: number; readonly stdout: string | null } }
+    | { readonly kind: 'file'; readonly file: string; readonly expect: { readonly exists: boolean; readonly contains: string | null; readonly mode: number | null } }
+    | { readonly kind: 'sqlite'; readonly database: string; readonly query: string; readonly expect: { readonly value: unknown } }
+    | { readonly kind: 'postgres'; readonly database: string; readonly query: string; readonly expect: { readonly value: unknown } }
+    | { readonly kind: 'docker' | 'systemd'; readonly service: string }
+  );

@@ -1,0 +1,4 @@
+import type { FailureRegistry } from '../failure.ts';
+
+export const cliFailures = {
+} satisfies FailureRegistry;

@@ -1,0 +1,115 @@
+// A plan is the frozen list of transitions and steps, with their SHA-256, that leads from one version to another.
+import type { Failure } from './failure.ts';
+import type { Version } from './version.ts';
+
+export type StepKind = 'ts' | 'js' | 'sql' | 'sh' | 'py';
+
+/** What a step says of itself, in whichever form its kind has. */
+export interface StepMetadata {
+  readonly description: string;
+  /** Service names; `*` is all. */
+  readonly requiresRestart: readonly string[];
+  readonly breaking: boolean;
+  readonly estimatedDurationMs: number | null;
+  readonly timeoutMs: number | null;
+  /** Safe to run again when its outcome is unknown. */
+  readonly idempotent: boolean;
+  /** The database of an SQL step. */
+  readonly database: string | null;
+  /** An SQL step runs in one transaction with its marker row. */
+  readonly transaction: boolean;
+  /** Has a `check()` that tells whether it is applied. */
+  readonly hasCheck: boolean;
+  /** Paths that the step changes and that the backup must hold, relative to the root. */
+  readonly backup: readonly string[];
+  /** Most memory that the step's processes may use together, in bytes. */
+  readonly memoryBytes: number | null;
+}
+
+export interface Step extends StepMetadata {
+  /** `v0.1.0_to_v0.2.0/001_add_email` */
+  readonly id: string;
+  readonly number: number;
+  readonly name: string;
+  readonly kind: StepKind;
+  /** File names inside the transition folder; `backward` differs only for `.up.sql` with `.down.sql`. */
+  readonly forwardFile: string;
+  readonly backwardFile: string | null;
+  /** Of the file's bytes (of both, where there are two), hex. */
+  readonly sha256: string;
+  readonly hasBackward: boolean;
+  /** It can be undone: by its backward, or, for modules, from what was recorded. */
+  readonly isReversible: boolean;
+}
+
+export interface TransitionFile {
+  /** Relative to the transition folder, `/` between parts. */
+  readonly path: string;
+  readonly sha256: string;
+}
+
+export interface Requirements {
+  readonly diskBytes: number | null;
+  readonly memoryBytes: number | null;
+  readonly commands: readonly string[];
+  readonly services: readonly string[];
+  readonly env: readonly string[];
+}
+
+/** A transition folder as it was read, with its metadata. */
+export interface Transition {
+  /** The folder's name, `v0.1.0_to_v0.2.0`. */
+  readonly id: string;
+  readonly from: Version;
+  readonly to: Version;
+  /** Absolute. */
+  readonly dir: string;
+  readonly description: string;
+  readonly breaking: boolean;
+  readonly stop: boolean;
+  readonly blocked: string | null;
+  readonly requires: Requirements;
+  readonly images: Readonly<Record<string, string>>;
+  /** Ladder name to the height that belongs to `to`. */
+  readonly ladders: Readonly<Record<string, number>>;
+  /** Every file that a step may need, step files and `_helper` files. */
+  readonly files: readonly TransitionFile[];
+  /** In numeric order. */
+  readonly steps: readonly Step[];
+}
+
+/** `up` runs forwards; `down` (a downgrade) runs the backwards of the committed path. */
+export type PlanDirection = 'up' | 'down';
+
+export interface Plan {
+  readonly product: string;
+  readonly from: Version;
+  readonly to: Version;
+  readonly direction: PlanDirection;
+  /** In the order in which they run: downwards for a downgrade, and their steps too. */
+  readonly transitions: readonly Transition[];
+  /** `sha256:…` over everything above that decides what is executed. */
+  readonly hash: string;
+}
+
+export type FindingLevel = 'block' | 'warn' | 'info';
+
+export interface Finding {
+  readonly level: FindingLevel;
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly place?: Failure['place'];
+}
+
+/** All steps of a plan, in running order. */
+export function stepsOf(plan: Plan): readonly Step[] {
+  return plan.transitions.flatMap(({ steps }) => steps);
+}
+
+/** The transition that a step belongs to. */
+export function transitionOf(plan: Plan, stepId: string): Transition {
+  const found = plan.transitions.find(({ steps }) => steps.some(({ id }) => id === stepId));
+  if (found === undefined) throw new Error(`step ${stepId} is not in the plan`);
+  return found;
+}

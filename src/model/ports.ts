@@ -1,0 +1,194 @@
+// What the phases need from the world. Adapters implement these; the composition root wires them.
+import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
+import type { EventBody, UpgradeEvent } from './event.ts';
+import type { Failure } from './failure.ts';
+import type { Finding, Plan, Step } from './plan.ts';
+import type {
+  AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RestoredPath, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
+} from './run.ts';
+import type { Version } from './version.ts';
+
+/** What every phase of one run knows. */
+export interface RunContext {
+  readonly id: string;
+  readonly plan: Plan;
+  readonly config: Config;
+  /** Aborted on SIGINT, SIGTERM or the caller's wish; the phase that runs settles and rejects. */
+  readonly signal: AbortSignal;
+  /** `state/runs/<id>`, absolute. */
+  readonly dir: string;
+}
+
+export interface Ports {
+  readonly journal: Journal;
+  readonly events: EventSink;
+  readonly steps: StepExecutor;
+  readonly backups: BackupStore;
+  readonly databases: Databases;
+  readonly services: ServiceControl;
+  readonly probes: ProbeRunner;
+  readonly installation: Installation;
+  readonly clock: Clock;
+}
+
+export interface EventSink {
+  emit(event: EventBody): void;
+}
+
+export interface Clock {
+  /** ISO 8601, for people. */
+  now(): string;
+  /** Milliseconds that never go back, for deadlines and durations. */
+  monotonic(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Installation {
+  /** What is installed, from the source that the config names. `null` where the source is the journal and no run has been committed. */
+  readVersion(): Promise<Version | null>;
+  /** Atomic, keeps mode and owner, synced. For a `command` source it checks that the command tells the new version. */
+  writeVersion(version: Version): Promise<void>;
+}
+
+/** The durable record of runs, steps, backups and events. Every method that writes has committed when it resolves. */
+export interface Journal {
+  createRun(run: NewRun, steps: readonly Step[]): Promise<void>;
+  run(id: string): Promise<RunRecord | null>;
+  unfinishedRun(): Promise<RunRecord | null>;
+  /** Newest first. */
+  runs(limit?: number): Promise<readonly RunRecord[]>;
+  takeUp(runId: string, who: { host: string; pid: number }): Promise<RunRecord>;
+  enterPhase(runId: string, phase: PhaseName, course: RunCourse, failure?: Failure): Promise<void>;
+  recordBackup(backup: BackupRecord): Promise<void>;
+  removeBackup(id: string): Promise<void>;
+  /** Newest first. */
+  backups(): Promise<readonly BackupRecord[]>;
+  attachBackup(runId: string, backupId: string): Promise<void>;
+  stepRecords(runId: string): Promise<readonly StepRecord[]>;
+  /** The intents of a batch, in one commit. */
+  intendSteps(runId: string, stepIds: readonly string[], action: 'apply' | 'revert'): Promise<void>;
+  /** The outcomes of a batch, in one commit. */
+  settleSteps(runId: string, outcomes: readonly SettledStep[]): Promise<void>;
+  appliedSteps(): Promise<readonly AppliedStep[]>;
+  /** An effect other than a step: a restart, a swap. Returned while it has no outcome. */
+  intend(runId: string, key: string, intent: unknown): Promise<void>;
+  settle(runId: string, key: string, outcome: unknown): Promise<void>;
+  effects(runId: string): Promise<readonly EffectRecord[]>;
+  /** Ends the run. `committed` moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the same commit. */
+  finishRun(runId: string, outcome: Outcome, result: ResultDocument): Promise<void>;
+  version(): Promise<Version | null>;
+  events(runId: string, afterSeq?: number): Promise<readonly UpgradeEvent[]>;
+  /** Kept in memory until the next commit, or `flush`. */
+  appendEvent(event: UpgradeEvent): void;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type NewRun = Pick<RunRecord, 'id' | 'product' | 'from' | 'to' | 'direction' | 'planHash' | 'startedAt' | 'host' | 'pid'>;
+
+export interface SettledStep {
+  readonly stepId: string;
+  readonly status: StepStatus;
+  readonly durationMs: number;
+  readonly failure?: Failure;
+}
+
+export interface EffectRecord {
+  readonly key: string;
+  readonly intent: unknown;
+  readonly outcome: unknown;
+  readonly isSettled: boolean;
+}
+
+/** Runs steps outside this process. */
+export interface StepExecutor {
+  /** Runs the orders in turn and stops at the first failure; gives an outcome for each one that was begun. Only transactional SQL steps may come several at once. */
+  execute(orders: readonly StepOrder[], run: RunContext): Promise<readonly StepOutcome[]>;
+  /** What happened to an order whose outcome is not known: the marker row decides, else `check()`, else `unknown`. `done` means that the order's action took effect. */
+  examine(order: StepOrder, run: RunContext): Promise<'done' | 'not-done' | 'partial' | 'unknown'>;
+  /** Whether a checkpoint was saved by this order, so that it can be taken up again. */
+  hasCheckpoint(order: StepOrder, run: RunContext): Promise<boolean>;
+  /** Takes back what the order recorded (`ctx.files`), in reverse. Safe to repeat. Says whether that is all the step did. */
+  undoRecorded(order: StepOrder, run: RunContext): Promise<{ readonly undone: number; readonly isComplete: boolean }>;
+  /** Removes marker tables from the databases, after the journal holds all outcomes. */
+  removeMarkers(run: RunContext): Promise<void>;
+  /** Ends the step host. */
+  close(): Promise<void>;
+}
+
+/** A backup that was read back and found equal to its manifest. */
+export interface BackupRecord extends BackupReport {
+  readonly manifest: string;
+  readonly createdAt: string;
+  readonly runId: string | null;
+  readonly version: string | null;
+}
+
+export interface Difference {
+  /** Relative to the root, or `database:<name>`. */
+  readonly path: string;
+  readonly kind: 'missing' | 'created' | 'differs';
+  /** `content`, `mode`, `owner`, `type`, `link target`, `rows`… for people. */
+  readonly why: string;
+}
+
+export interface RestoreReport {
+  readonly restored: readonly string[];
+  readonly removed: readonly string[];
+  readonly unchanged: number;
+}
+
+export interface BackupStore {
+  /** Bytes and sources, without writing anything. */
+  estimate(extraPaths: readonly string[]): Promise<{ readonly sources: readonly string[]; readonly bytes: number; readonly files: number }>;
+  /** Packs, syncs, reads back and compares. A half backup is never left behind under its final name. */
+  create(request: { readonly id: string; readonly runId: string | null; readonly version: string | null; readonly extraPaths: readonly string[]; readonly signal?: AbortSignal; readonly onProgress?: (doneBytes: number, totalBytes: number) => void }): Promise<BackupRecord>;
+  /** Reads it whole. Throws BACKUP_CORRUPT with what is wrong. */
+  verify(backup: BackupRecord): Promise<void>;
+  /** The live installation against the manifest. */
+  compare(backup: BackupRecord): Promise<{ readonly differences: readonly Difference[]; readonly compared: number }>;
+  /** Sets back what differs, by staging beside and renaming, and puts aside (into `asideDir`) what was created since. Safe to repeat after a kill. */
+  restore(backup: BackupRecord, request: { readonly differences?: readonly Difference[]; readonly paths?: readonly string[]; readonly asideDir: string }): Promise<RestoreReport>;
+  /** One self-contained file. */
+  exportTo(backup: BackupRecord, file: string): Promise<void>;
+  /** Deletes archive and manifest. */
+  remove(backup: BackupRecord): Promise<void>;
+}
+
+export interface Databases {
+  /** `integrity_check`, `foreign_key_check`, reachability: findings for each problem. */
+  check(): Promise<readonly Finding[]>;
+}
+
+export interface ServiceState {
+  readonly isRunning: boolean;
+  /** A value that changes when the process or container is a new one; `null` where it is not known. */
+  readonly identity: string | null;
+}
+
+export interface ServiceControl {
+  inspect(service: ServiceConfig): Promise<ServiceState>;
+  restart(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
+  stop(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
+  start(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
+  /** Until it is a new process (another identity than `before`) and healthy for `stableFor`, or the deadline passes. Never throws for a service that is not well: see the report. */
+  waitUntilWell(service: ServiceConfig, request: { readonly before: ServiceState | null; readonly signal?: AbortSignal }): Promise<ServiceReport>;
+}
+
+export interface ProbeRunner {
+  run(probe: ProbeConfig, signal?: AbortSignal): Promise<ProbeReport>;
+}
+
+export type { RestoredPath };
+
+/** What a module step says of itself, read by loading it outside this process. */
+export interface ModuleDescription {
+  /** Everything of the default export (or of the named exports) that is data, not yet checked. */
+  readonly metadata: unknown;
+  readonly hasForward: boolean;
+  readonly hasBackward: boolean;
+  readonly hasCheck: boolean;
+}
+
+/** Loads `.ts`, `.js` and `.mjs` step files in a process of their own; one answer per file, in order. */
+export type DescribeModules = (files: readonly string[]) => Promise<readonly (ModuleDescription | Failure)[]>;
