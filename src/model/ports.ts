@@ -2,7 +2,7 @@
 import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
 import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
-import type { Finding, Plan, Step } from './plan.ts';
+import type { Finding, Plan } from './plan.ts';
 import type {
   AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RestoredPath, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
 } from './run.ts';
@@ -52,30 +52,36 @@ export interface Installation {
 
 /** The durable record of runs, steps, backups and events. Every method that writes has committed when it resolves. */
 export interface Journal {
-  createRun(run: NewRun, steps: readonly Step[]): Promise<void>;
+  createRun(run: NewRun, plan: Plan): Promise<void>;
   run(id: string): Promise<RunRecord | null>;
   unfinishedRun(): Promise<RunRecord | null>;
   /** Newest first. */
   runs(limit?: number): Promise<readonly RunRecord[]>;
-  takeUp(runId: string, who: { host: string; pid: number }): Promise<RunRecord>;
+  /** Counts another attempt. `isAskedFor`: a person asks for it by hand, so a stranded run is opened again and its count begins anew. */
+  takeUp(runId: string, who: { readonly host: string; readonly pid: number; readonly isAskedFor: boolean }): Promise<void>;
   enterPhase(runId: string, phase: PhaseName, course: RunCourse, failure?: Failure): Promise<void>;
+  /** Also ties it to its run. */
   recordBackup(backup: BackupRecord): Promise<void>;
   removeBackup(id: string): Promise<void>;
   /** Newest first. */
   backups(): Promise<readonly BackupRecord[]>;
-  attachBackup(runId: string, backupId: string): Promise<void>;
   stepRecords(runId: string): Promise<readonly StepRecord[]>;
   /** The intents of a batch, in one commit. */
   intendSteps(runId: string, stepIds: readonly string[], action: 'apply' | 'revert'): Promise<void>;
   /** The outcomes of a batch, in one commit. */
   settleSteps(runId: string, outcomes: readonly SettledStep[]): Promise<void>;
   appliedSteps(): Promise<readonly AppliedStep[]>;
+  /** Ids of the transitions that led here, in order: what a downgrade goes back. */
+  committedPath(): Promise<readonly string[]>;
+  /** What each service was before the run. Told once: later calls for the same run and service are ignored. */
+  rememberServices(runId: string, states: Readonly<Record<string, ServiceState>>): Promise<void>;
+  servicesBefore(runId: string): Promise<Readonly<Record<string, ServiceState>>>;
   /** An effect other than a step: a restart, a swap. Returned while it has no outcome. */
   intend(runId: string, key: string, intent: unknown): Promise<void>;
   settle(runId: string, key: string, outcome: unknown): Promise<void>;
   effects(runId: string): Promise<readonly EffectRecord[]>;
-  /** Ends the run. `committed` moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the same commit. */
-  finishRun(runId: string, outcome: Outcome, result: ResultDocument): Promise<void>;
+  /** Ends the run. The plan that was committed moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the same commit. */
+  finishRun(runId: string, outcome: Outcome, result: ResultDocument, committed?: Plan): Promise<void>;
   version(): Promise<Version | null>;
   events(runId: string, afterSeq?: number): Promise<readonly UpgradeEvent[]>;
   /** Kept in memory until the next commit, or `flush`. */
