@@ -95,7 +95,8 @@ export type NewRun = Pick<RunRecord, 'id' | 'product' | 'from' | 'to' | 'directi
 export interface SettledStep {
   readonly stepId: string;
   readonly status: StepStatus;
-  readonly durationMs: number;
+  /** `null` leaves what is recorded. */
+  readonly durationMs: number | null;
   readonly failure?: Failure;
 }
 

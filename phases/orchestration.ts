@@ -1,0 +1,142 @@
+// Runs the steps that remain, in order.
+// Given the plan and what the journal says of each step; promises that each one is applied and recorded so, or rejects with the failure
+// of the one that is not. An intent is committed before each effect and the outcome after it; steps that a marker row decides share commits.
+import { failure, UpgradeError } from '../src/model/failure.ts';
+import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
+import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
+import { isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { copiesDir } from './discovery.ts';
+import { checkNotCancelled } from './cancelling.ts';
+import { dependencyWaves } from '../src/model/service-order.ts';
+
+type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
+
+// More would make a resume examine more marker rows; fewer would cost more commits.
+const largestGroup = 500;
+
+export async function orchestration(ports: Needs, run: RunContext, options: { readonly mayRollBack: boolean }): Promise<void> {
+  await stopServices(ports, run);
+  const orders = ordersOf(run.plan, copiesDir(run), 'apply');
+  const records = new Map((await ports.journal.stepRecords(run.id)).map((record) => [record.stepId, record]));
+  let transition = '';
+  for (let at = 0; at < orders.length; ) {
+    checkNotCancelled(run.signal);
+    const group = nextGroup(orders, at);
+    transition = announce(ports, run, group, transition);
+    const remaining = await remainingOf(ports, run, group, records, options);
+    if (remaining.length > 0) await applyGroup(ports, run, remaining);
+    at += group.length;
+  }
+}
+
+function nextGroup(orders: readonly StepOrder[], at: number): readonly StepOrder[] {
+  let end = at + 1;
+  const first = orders[at];
+  if (first === undefined) return [];
+  if (isDecidedByMarker(first.step)) {
+    while (end < orders.length && end - at < largestGroup) {
+      const next = orders[end];
+      if (next === undefined || !isDecidedByMarker(next.step) || next.dir !== first.dir) break;
+      end++;
+    }
+  }
+  return orders.slice(at, end);
+}
+
+function announce({ events }: Needs, run: RunContext, group: readonly StepOrder[], before: string): string {
+  const first = group[0];
+  if (first === undefined || first.dir === before) return before;
+  const transition = run.plan.transitions.find(({ steps }) => steps.some(({ id }) => id === first.step.id));
+  if (transition !== undefined) events.emit({ type: 'transition-started', transition: transition.id, from: first.from, to: first.to });
+  return first.dir;
+}
+
+/** What of a group is still to be run: what the journal calls applied is not, and what is in doubt is decided first. */
+async function remainingOf(
+  ports: Needs,
+  run: RunContext,
+  group: readonly StepOrder[],
+  records: ReadonlyMap<string, StepRecord>,
+  { mayRollBack }: { readonly mayRollBack: boolean },
+): Promise<readonly StepOrder[]> {
+  const remaining: StepOrder[] = [];
+  for (const order of group) {
+    const status = records.get(order.step.id)?.status ?? 'pending';
+    if (status === 'applied') continue;
+    if (status === 'pending' || status === 'not-run') {
+      remaining.push(order);
+      continue;
+    }
+    const verdict = await ports.steps.examine(order, run);
+    if (verdict === 'done') {
+      await ports.journal.settleSteps(run.id, [{ stepId: order.step.id, status: 'applied', durationMs: null }]);
+      ports.events.emit({ type: 'step-finished', step: order.step.id, action: 'apply', status: 'applied', durationMs: 0 });
+    } else if (verdict === 'not-done' || order.step.idempotent || (await ports.steps.hasCheckpoint(order, run))) {
+      remaining.push(order);
+    } else if (mayRollBack) {
+      const inDoubt = failure('STEP_IN_DOUBT', { step: order.step.id }, { phase: 'orchestration', step: order.step.id });
+      await ports.journal.settleSteps(run.id, [{ stepId: order.step.id, status: 'in-doubt', durationMs: null, failure: inDoubt }]);
+      ports.events.emit({ type: 'step-finished', step: order.step.id, action: 'apply', status: 'in-doubt', durationMs: 0, failure: inDoubt });
+      throw new UpgradeError([inDoubt]);
+    } else {
+      throw new UpgradeError([failure('ROLLBACK_NEEDED', { step: order.step.id }, { phase: 'orchestration', step: order.step.id })]);
+    }
+  }
+  return remaining;
+}
+
+async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[]): Promise<void> {
+  for (const { step } of group) ports.events.emit({ type: 'step-started', step: step.id, action: 'apply', description: step.description });
+  await ports.journal.intendSteps(
+    run.id,
+    group.map(({ step }) => step.id),
+    'apply',
+  );
+  const outcomes = await ports.steps.execute(group, run);
+  const settled = group.map((order, index) => settledApply(order, outcomes[index]));
+  for (const [index, { stepId, status, durationMs, failure: cause }] of settled.entries()) {
+    const survivors = outcomes[index]?.survivors ?? [];
+    if (survivors.length > 0) ports.events.emit({ type: 'step-survivors', step: stepId, survivors });
+    if (status !== 'applied' && status !== 'failed') continue;
+    ports.events.emit({ type: 'step-finished', step: stepId, action: 'apply', status, durationMs: durationMs ?? 0, ...(cause === undefined ? {} : { failure: cause }) });
+  }
+  await ports.journal.settleSteps(run.id, settled);
+  const failed = settled.find(({ status }) => status === 'failed');
+  if (failed?.failure !== undefined) throw new UpgradeError([{ ...failed.failure, phase: 'orchestration', step: failed.stepId }]);
+}
+
+function settledApply({ step }: StepOrder, outcome: StepOutcome | undefined): SettledStep {
+  // No outcome: the group stopped before it.
+  if (outcome === undefined) return { stepId: step.id, status: 'pending', durationMs: null };
+  const { durationMs } = outcome;
+  if (outcome.status === 'done') return { stepId: step.id, status: 'applied', durationMs };
+  return { stepId: step.id, status: 'failed', durationMs, ...(outcome.failure === undefined ? {} : { failure: outcome.failure }) };
+}
+
+/** Records what every service was, and stops those that must not run meanwhile: dependents before what they depend on. */
+async function stopServices(ports: Needs, run: RunContext): Promise<void> {
+  const all = Object.values(run.config.services);
+  const known = await ports.journal.servicesBefore(run.id);
+  const states = Object.fromEntries(
+    await Promise.all(all.filter(({ name }) => known[name] === undefined).map(async (service) => [service.name, await ports.services.inspect(service)] as const)),
+  );
+  if (Object.keys(states).length > 0) await ports.journal.rememberServices(run.id, states);
+  const before = { ...known, ...states };
+  const toStop = all.filter(({ name, stopDuringUpgrade }) => stopDuringUpgrade && before[name]?.isRunning === true);
+  for (const wave of dependencyWaves(
+    all,
+    toStop.map(({ name }) => name),
+  ).toReversed()) {
+    await Promise.all(
+      wave.map(async (service) => {
+        const now = await ports.services.inspect(service);
+        if (!now.isRunning) return;
+        await ports.journal.intend(run.id, `stop:${service.name}`, now);
+        ports.events.emit({ type: 'service', service: service.name, action: 'stopping' });
+        await ports.services.stop(service, run.signal);
+        await ports.journal.settle(run.id, `stop:${service.name}`, null);
+        ports.events.emit({ type: 'service', service: service.name, action: 'stopped' });
+      }),
+    );
+  }
+}
