@@ -1,0 +1,167 @@
+// `upgrade.yaml` as it is written: what keys there are, and of what shape. Rules between keys are in src/config.
+import * as z from 'zod/mini';
+import { argv, count, duration, exact, flag, forms, listOf, mapOf, oneOf, pattern, pointer, say, text } from './shapes.ts';
+
+const path = (what = 'a path') => text(what);
+const optional = z.optional;
+
+const versionSource = forms([
+  exact({ file: say('A text file that holds nothing but the version, relative to the root.', path()) }),
+  exact({ json: say('A JSON file, relative to the root.', path()), pointer: optional(say('Where in it the version stands; /version if not given.', pointer())) }),
+  exact({ command: say('Prints the version. After an upgrade it has to print the new one.', argv()) }),
+  exact({ journal: say('The version is kept in the journal alone.', z.literal(true, 'true')) }),
+]);
+
+const ladder = exact({
+  dir: say('Folder of NNN_name.sql files, or of the scripts that the index names.', path()),
+  index: optional(say('An index.json whose order governs, for ladders of scripts.', path())),
+  database: optional(say('The database that the SQL files are for.', text('the name of a database'))),
+  onFailure: optional(say('keep: steps before a failing one stay. Default: rollback; for index ladders keep.', oneOf(['rollback', 'keep']))),
+});
+
+const postgresUrl = () => text('a URL such as postgres://user:password@host/database');
+
+const database = forms([
+  exact({ sqlite: say('The database file, relative to the root.', path()) }),
+  exact({
+    postgres: say('A postgres:// URL, best from the environment.', postgresUrl()),
+    connect: optional(
+      say('How connecting is tried again.', exact({ attempts: optional(count(1)), backoff: optional(duration()) })),
+    ),
+  }),
+]);
+
+const serviceName = () => text('the name of a service');
+const everyService = {
+  after: optional(say('Services that are restarted before this one.', listOf(serviceName(), 'a list of service names'))),
+  stopDuringUpgrade: optional(say('Stop it before the first step and start it after the last. Default: false.', flag())),
+  timeout: optional(say('How long it may take to be well again. Default: 60s.', duration())),
+  stableFor: optional(say('How long it must stay well to count. Default: 3s.', duration())),
+};
+
+const service = forms([
+  exact({
+    command: say(
+      'Commands of your own, each a list of arguments, run in the root.',
+      exact({
+        restart: optional(say('Default: stop, then start.', argv())),
+        stop: optional(argv()),
+        start: optional(argv()),
+        health: optional(say('Exits 0 when the service is well.', argv())),
+        status: optional(say('Prints what identifies the running process, its PID for example.', argv())),
+      }),
+    ),
+    pidFile: optional(say('Where the service keeps its PID, relative to the root.', path())),
+    ...everyService,
+  }),
+  exact({ systemd: say('The unit.', text('the name of a unit')), scope: optional(say('Default: system.', oneOf(['system', 'user']))), ...everyService }),
+  exact({
+    docker: say(
+      'The container, by name or by label.',
+      z.union([text(), exact({ label: text() })], 'the name of a container, or { label: key=value }'),
+    ),
+    ...everyService,
+  }),
+  exact({ compose: say('The Compose file, relative to the root.', path()), service: say('The service in it.', text('the name of a service in the Compose file')), ...everyService }),
+]);
+
+const everyProbe = {
+  name: say('What it proves, for people.', text('a name that says what the probe proves')),
+  within: optional(say('It is tried again until then. Default: 30s.', duration())),
+};
+const queryExpect = exact({ value: say('The first column of the first row.', z.unknown()) });
+const databaseName = () => text('the name of a database');
+const query = () => text('an SQL query');
+
+const probe = forms([
+  exact({
+    http: say('URL to get.', text('a URL such as http://127.0.0.1:8080/health')),
+    expect: optional(
+      exact({
+        status: optional(say('Default: 200.', z.int('a status code such as 200').check(z.gte(100, 'a status code such as 200'), z.lte(599, 'a status code such as 200')))),
+        json: optional(say('JSON pointers and the values expected there.', z.record(z.string(), z.unknown(), 'a map of JSON pointers such as { /ok: true }'))),
+        headers: optional(z.record(z.string(), z.string('a header value as text'), 'a map of header names to values')),
+        body: optional(say('A regular expression that the body matches.', text('a regular expression'))),
+      }),
+    ),
+    ...everyProbe,
+  }),
+  exact({ tcp: say('host:port.', pattern(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'an address such as 127.0.0.1:5432')), ...everyProbe }),
+  exact({
+    command: say('A list of arguments, run in the root.', argv()),
+    expect: optional(
+      exact({
+        exitCode: optional(say('Default: 0.', z.int('an exit code'))),
+        stdout: optional(say('A regular expression that the output matches.', text('a regular expression'))),
+      }),
+    ),
+    ...everyProbe,
+  }),
+  exact({
+    file: say('Relative to the root.', path()),
+    expect: optional(
+      exact({
+        exists: optional(say('Default: true.', flag())),
+        contains: optional(text()),
+        mode: optional(say('Octal, in quotes.', pattern(/^[0-7]{3,4}$/, 'an octal mode in quotes such as "0640"'))),
+      }),
+    ),
+    ...everyProbe,
+  }),
+  exact({ sqlite: say('Name of the database.', databaseName()), query: query(), expect: queryExpect, ...everyProbe }),
+  exact({ postgres: say('Name of the database.', databaseName()), query: query(), expect: queryExpect, ...everyProbe }),
+  exact({ docker: say('Name of a docker or compose service of this file: running and healthy.', serviceName()), ...everyProbe }),
+  exact({ systemd: say('Name of a systemd service of this file: active.', serviceName()), ...everyProbe }),
+]);
+
+export const upgradeConfig = exact({
+  product: say('What is upgraded, for people.', text('the name of the product')),
+  root: optional(say('Installation root, relative to this file. Default: the folder of this file.', path())),
+  version: say('Where the installed version is read and written.', versionSource),
+  migrations: optional(say('Folder of vX_to_vY folders, relative to this file. Default: ./migrations.', path())),
+  ladders: optional(say('Flat numbered sequences of steps.', mapOf(ladder, 'a map of ladder names'))),
+  state: optional(say('Journal, lock, run logs, undo data. Default: .upgrade.', path())),
+  journal: optional(say('Only for installations of several hosts; the default is embedded.', exact({ postgres: postgresUrl() }))),
+  databases: optional(say('Databases that steps and probes name.', mapOf(database, 'a map of database names'))),
+  backup: optional(
+    say(
+      'What is saved before the first step.',
+      exact({
+        dir: optional(say('Default: backups in the state folder.', path())),
+        include: optional(say('Paths relative to the root. Default: the whole root.', listOf(path(), 'a list of paths'))),
+        exclude: optional(say('Patterns relative to the root.', listOf(text('a pattern such as data/cache or **/*.tmp'), 'a list of patterns'))),
+        keep: optional(say('How many backups are kept. Default: 10.', count(1))),
+        encrypt: optional(exact({ age: say('age recipients (public keys).', listOf(pattern(/^(age1|ssh-)\S[\s\S]*$/, 'an age recipient such as age1…'), 'a list of age recipients')) })),
+      }),
+    ),
+  ),
+  services: optional(say('Services that steps restart.', mapOf(service, 'a map of service names'))),
+  verify: optional(say('Probes that have to pass before an upgrade is committed.', listOf(probe, 'a list of probes'))),
+  timeouts: optional(
+    say(
+      'Deadlines.',
+      exact({
+        step: optional(say('Of one step. Default: 10m.', duration())),
+        lock: optional(say('Of waiting for the lock. Default: 30s.', duration())),
+        total: optional(say('Of a whole run. Default: 2h.', duration())),
+      }),
+    ),
+  ),
+  notify: optional(
+    say(
+      'Who is told about an outcome.',
+      listOf(
+        exact({
+          webhook: text('a URL such as https://example.org/hook'),
+          on: optional(listOf(oneOf(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']), 'a list of outcomes')),
+        }),
+        'a list of { webhook, on }',
+      ),
+    ),
+  ),
+});
+
+export type UpgradeConfigText = z.infer<typeof upgradeConfig>;
+export type ServiceText = z.infer<typeof service>;
+export type ProbeText = z.infer<typeof probe>;
+export type DatabaseText = z.infer<typeof database>;

@@ -1,0 +1,103 @@
+// From `upgrade.yaml` as it is written to `Config`: defaults filled in, paths absolute, durations in milliseconds. Pure; the shape was checked before.
+import path from 'node:path';
+import type { DatabaseText, ProbeText, ServiceText, UpgradeConfigText } from '../../schemas/upgrade-config.ts';
+import type { Config, DatabaseConfig, LadderConfig, ProbeConfig, ServiceConfig, VersionSource } from '../model/config.ts';
+import { parseDuration } from '../model/units.ts';
+
+interface Surroundings {
+  readonly file: string;
+  readonly root: string;
+  readonly secrets: readonly string[];
+}
+
+export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surroundings): Config {
+  const inRoot = (relative: string) => path.resolve(root, relative);
+  const state = inRoot(text.state ?? '.upgrade');
+  return {
+    file,
+    product: text.product,
+    root,
+    version: versionSource(text.version, inRoot),
+    migrations: path.resolve(path.dirname(file), text.migrations ?? 'migrations'),
+    ladders: mapValues(text.ladders ?? {}, (ladder): LadderConfig => {
+      const dir = inRoot(ladder.dir);
+      if (ladder.index !== undefined) return { kind: 'index', index: inRoot(ladder.index), dir, onFailure: ladder.onFailure ?? 'keep' };
+      return { kind: 'folder', dir, database: ladder.database ?? null, onFailure: ladder.onFailure ?? 'rollback' };
+    }),
+    state,
+    journal: text.journal === undefined ? { kind: 'sqlite' } : { kind: 'postgres', url: text.journal.postgres },
+    databases: mapValues(text.databases ?? {}, (database) => databaseConfig(database, inRoot)),
+    backup: {
+      dir: text.backup?.dir === undefined ? path.join(state, 'backups') : inRoot(text.backup.dir),
+      include: text.backup?.include ?? null,
+      exclude: text.backup?.exclude ?? [],
+      keep: text.backup?.keep ?? 10,
+      recipients: text.backup?.encrypt?.age ?? [],
+    },
+    services: mapValues(text.services ?? {}, (service, name) => serviceConfig(service, name, inRoot)),
+    verify: (text.verify ?? []).map((probe) => probeConfig(probe, inRoot)),
+    timeouts: { stepMs: ms(text.timeouts?.step, 600_000), lockMs: ms(text.timeouts?.lock, 30_000), totalMs: ms(text.timeouts?.total, 7_200_000) },
+    notify: (text.notify ?? []).map(({ webhook, on }) => ({ webhook, on: on ?? ['rolled-back', 'stranded'] })),
+    secrets,
+  };
+}
+
+type InRoot = (relative: string) => string;
+
+function versionSource(text: UpgradeConfigText['version'], inRoot: InRoot): VersionSource {
+  if ('file' in text) return { kind: 'file', file: inRoot(text.file) };
+  if ('json' in text) return { kind: 'json', file: inRoot(text.json), pointer: text.pointer ?? '/version' };
+  if ('command' in text) return { kind: 'command', command: text.command };
+  return { kind: 'journal' };
+}
+
+function databaseConfig(text: DatabaseText, inRoot: InRoot): DatabaseConfig {
+  if ('sqlite' in text) return { kind: 'sqlite', file: inRoot(text.sqlite) };
+  return { kind: 'postgres', url: text.postgres, attempts: text.connect?.attempts ?? 5, backoffMs: ms(text.connect?.backoff, 1000) };
+}
+
+function serviceConfig(text: ServiceText, name: string, inRoot: InRoot): ServiceConfig {
+  const common = {
+    name,
+    after: text.after ?? [],
+    stopDuringUpgrade: text.stopDuringUpgrade ?? false,
+    timeoutMs: ms(text.timeout, 60_000),
+    stableForMs: ms(text.stableFor, 3000),
+  };
+  if ('command' in text) {
+    const { restart = null, stop = null, start = null, health = null, status = null } = text.command;
+    return { ...common, kind: 'command', commands: { restart, stop, start, health, status }, pidFile: text.pidFile === undefined ? null : inRoot(text.pidFile) };
+  }
+  if ('systemd' in text) return { ...common, kind: 'systemd', unit: text.systemd, scope: text.scope ?? 'system' };
+  if ('docker' in text) return { ...common, kind: 'docker', container: text.docker };
+  return { ...common, kind: 'compose', file: inRoot(text.compose), service: text.service };
+}
+
+function probeConfig(text: ProbeText, inRoot: InRoot): ProbeConfig {
+  const common = { name: text.name, withinMs: ms(text.within, 30_000) };
+  if ('http' in text) {
+    const { status = 200, json = {}, headers = {}, body = null } = text.expect ?? {};
+    return { ...common, kind: 'http', url: text.http, expect: { status, json, headers, body } };
+  }
+  if ('tcp' in text) {
+    const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text.tcp) ?? [];
+    return { ...common, kind: 'tcp', host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+  }
+  if ('command' in text) return { ...common, kind: 'command', command: text.command, expect: { exitCode: text.expect?.exitCode ?? 0, stdout: text.expect?.stdout ?? null } };
+  if ('file' in text) {
+    const { exists = true, contains = null, mode } = text.expect ?? {};
+    return { ...common, kind: 'file', file: inRoot(text.file), expect: { exists, contains, mode: mode === undefined ? null : Number.parseInt(mode, 8) } };
+  }
+  if ('sqlite' in text) return { ...common, kind: 'sqlite', database: text.sqlite, query: text.query, expect: { value: text.expect.value } };
+  if ('postgres' in text) return { ...common, kind: 'postgres', database: text.postgres, query: text.query, expect: { value: text.expect.value } };
+  if ('docker' in text) return { ...common, kind: 'docker', service: text.docker };
+  return { ...common, kind: 'systemd', service: text.systemd };
+}
+
+function ms(text: string | undefined, otherwise: number): number {
+  return text === undefined ? otherwise : (parseDuration(text) ?? otherwise);
+}
+
+function mapValues<T, R>(map: Readonly<Record<string, T>>, to: (value: T, key: string) => R): Readonly<Record<string, R>> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, to(value, key)]));
+}
