@@ -7,7 +7,7 @@ import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
 import { isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { copiesDir } from './discovery.ts';
 import { checkNotCancelled } from './cancelling.ts';
-import { dependencyWaves } from '../src/model/service-order.ts';
+import { rememberServices, stopServices } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
 
@@ -15,7 +15,8 @@ type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
 const largestGroup = 500;
 
 export async function orchestration(ports: Needs, run: RunContext, options: { readonly mayRollBack: boolean }): Promise<void> {
-  await stopServices(ports, run);
+  await rememberServices(ports, run);
+  await stopServices(ports, run, run.signal);
   const orders = ordersOf(run.plan, copiesDir(run), 'apply');
   const records = new Map((await ports.journal.stepRecords(run.id)).map((record) => [record.stepId, record]));
   let transition = '';
@@ -111,32 +112,4 @@ function settledApply({ step }: StepOrder, outcome: StepOutcome | undefined): Se
   const { durationMs } = outcome;
   if (outcome.status === 'done') return { stepId: step.id, status: 'applied', durationMs };
   return { stepId: step.id, status: 'failed', durationMs, ...(outcome.failure === undefined ? {} : { failure: outcome.failure }) };
-}
-
-/** Records what every service was, and stops those that must not run meanwhile: dependents before what they depend on. */
-async function stopServices(ports: Needs, run: RunContext): Promise<void> {
-  const all = Object.values(run.config.services);
-  const known = await ports.journal.servicesBefore(run.id);
-  const states = Object.fromEntries(
-    await Promise.all(all.filter(({ name }) => known[name] === undefined).map(async (service) => [service.name, await ports.services.inspect(service)] as const)),
-  );
-  if (Object.keys(states).length > 0) await ports.journal.rememberServices(run.id, states);
-  const before = { ...known, ...states };
-  const toStop = all.filter(({ name, stopDuringUpgrade }) => stopDuringUpgrade && before[name]?.isRunning === true);
-  for (const wave of dependencyWaves(
-    all,
-    toStop.map(({ name }) => name),
-  ).toReversed()) {
-    await Promise.all(
-      wave.map(async (service) => {
-        const now = await ports.services.inspect(service);
-        if (!now.isRunning) return;
-        await ports.journal.intend(run.id, `stop:${service.name}`, now);
-        ports.events.emit({ type: 'service', service: service.name, action: 'stopping' });
-        await ports.services.stop(service, run.signal);
-        await ports.journal.settle(run.id, `stop:${service.name}`, null);
-        ports.events.emit({ type: 'service', service: service.name, action: 'stopped' });
-      }),
-    );
-  }
 }

@@ -1,0 +1,71 @@
+// Restarts the services that the applied steps name, in dependency order, and starts again those that were stopped.
+// Given the plan and what the services were before; promises that each one is a new process and stays well. Only what ran before is started.
+import { UpgradeError, type Failure } from '../src/model/failure.ts';
+import { stepsOf } from '../src/model/plan.ts';
+import type { Ports, RunContext, ServiceState } from '../src/model/ports.ts';
+import type { ServiceReport } from '../src/model/run.ts';
+import type { ServiceConfig } from '../src/model/config.ts';
+import { dependencyWaves, servicesToRestart } from '../src/model/service-order.ts';
+import { checkNotCancelled } from './cancelling.ts';
+
+type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
+
+export async function restart(ports: Needs, run: RunContext): Promise<void> {
+  const named = servicesToRestart(stepsOf(run.plan), run.config);
+  const stopped = Object.values(run.config.services).filter(({ stopDuringUpgrade }) => stopDuringUpgrade);
+  await restartServices(ports, run, new Set([...named, ...stopped.map(({ name }) => name)]), { key: 'restart', signal: run.signal });
+}
+
+/** Each wave is waited for before the next begins. Throws the failures of all services of a wave that are not well. */
+export async function restartServices(
+  ports: Needs,
+  run: RunContext,
+  wanted: ReadonlySet<string>,
+  { key, signal }: { readonly key: 'restart' | 'put-back'; readonly signal?: AbortSignal },
+): Promise<void> {
+  const before = await ports.journal.servicesBefore(run.id);
+  for (const wave of dependencyWaves(Object.values(run.config.services), [...wanted])) {
+    if (signal !== undefined) checkNotCancelled(signal);
+    const reports = await Promise.all(wave.map((service) => restartOne(ports, run, service, before[service.name], key, signal)));
+    for (const report of reports) ports.events.emit({ type: 'service-settled', report });
+    const problems = reports.flatMap(({ failure }): readonly Failure[] => (failure === undefined ? [] : [failure]));
+    if (problems.length > 0) throw new UpgradeError(problems);
+  }
+}
+
+async function restartOne(
+  { journal, events, services }: Needs,
+  run: RunContext,
+  service: ServiceConfig,
+  beforeRun: ServiceState | undefined,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<ServiceReport> {
+  const cancel = signal === undefined ? {} : { signal };
+  if (beforeRun?.isRunning !== true) return { name: service.name, status: 'not-restarted', durationMs: 0 };
+  const effect = (await journal.effects(run.id)).find((known) => known.key === `${key}:${service.name}`);
+  if (effect?.isSettled === true && (await services.inspect(service)).isRunning) return effect.outcome as ServiceReport;
+  // The identity before tells a real restart from a command that only returned 0. After a kill it is the one that was recorded.
+  const now = await services.inspect(service);
+  const before = effect === undefined ? now : (effect.intent as ServiceState);
+  if (effect === undefined) await journal.intend(run.id, `${key}:${service.name}`, before);
+  const turnOver = async (): Promise<ServiceReport> => {
+    const { isRunning } = await services.inspect(service);
+    events.emit({ type: 'service', service: service.name, action: isRunning ? 'restarting' : 'starting' });
+    await (isRunning ? services.restart(service, signal) : services.start(service, signal));
+    return wait();
+  };
+  const wait = (): Promise<ServiceReport> => {
+    events.emit({ type: 'service', service: service.name, action: 'waiting' });
+    return services.waitUntilWell(service, { before: before.isRunning ? before : null, ...cancel });
+  };
+  let report = isNewProcess(before, now) ? await wait() : await turnOver();
+  // An earlier attempt restarted it and it did not become well: it gets one more chance of its own.
+  if (report.failure !== undefined && isNewProcess(before, now)) report = await turnOver();
+  if (report.failure === undefined) await journal.settle(run.id, `${key}:${service.name}`, report);
+  return report;
+}
+
+function isNewProcess(before: ServiceState, now: ServiceState): boolean {
+  return now.isRunning && now.identity !== null && now.identity !== before.identity;
+}

@@ -1,0 +1,156 @@
+// The steps' part of a rollback: each step that took effect, or may have, is undone in reverse order; the first backward that fails ends it.
+// Promises nothing about the installation itself: the comparison with the backup that follows does.
+import type { Ports, RunContext } from '../src/model/ports.ts';
+import type { StepOrder, StepStatus } from '../src/model/run.ts';
+import { isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { copiesDir } from './discovery.ts';
+
+type Needs = Pick<Ports, 'journal' | 'events' | 'steps'>;
+
+export interface Reverted {
+  /** The step whose backward failed: those before it were left to the backup. */
+  readonly failed: string | null;
+  /** Steps that took effect and are undone by the backup alone. */
+  readonly byBackup: readonly string[];
+}
+
+interface Pair {
+  readonly apply: StepOrder;
+  readonly revert: StepOrder;
+  readonly status: StepStatus;
+}
+
+const largestGroup = 500;
+
+export async function revertSteps(ports: Needs, run: RunContext): Promise<Reverted> {
+  const pairs = await begunSteps(ports, run);
+  const byBackup: string[] = [];
+  for (let at = 0; at < pairs.length; ) {
+    const group = nextGroup(pairs, at);
+    at += group.length;
+    const failed = await revertGroup(ports, run, group, byBackup);
+    if (failed === null) continue;
+    // What was not reached is undone by the backup.
+    const rest = pairs.slice(pairs.findIndex(({ apply }) => apply.step.id === failed) + 1);
+    return { failed, byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)] };
+  }
+  return { failed: null, byBackup };
+}
+
+/** Newest first; those that never began and those that are undone already are left out. */
+async function begunSteps(ports: Needs, run: RunContext): Promise<readonly Pair[]> {
+  const apply = ordersOf(run.plan, copiesDir(run), 'apply');
+  const revert = ordersOf(run.plan, copiesDir(run), 'revert');
+  const records = await ports.journal.stepRecords(run.id);
+  return apply
+    .flatMap((order, index): readonly Pair[] => {
+      const counterpart = revert[index];
+      const status = records[index]?.status ?? 'pending';
+      const isUntouched = status === 'pending' || status === 'not-run' || status === 'reverted';
+      return counterpart === undefined || isUntouched ? [] : [{ apply: order, revert: counterpart, status }];
+    })
+    .toReversed();
+}
+
+function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
+  const isSimple = (pair: Pair | undefined, dir: string): pair is Pair =>
+    pair !== undefined && pair.status === 'applied' && pair.revert.step.hasBackward && isDecidedByMarker(pair.revert.step) && pair.revert.dir === dir;
+  const first = pairs[at];
+  if (first === undefined) return [];
+  let end = at + 1;
+  while (isSimple(first, first.revert.dir) && end - at < largestGroup && isSimple(pairs[end], first.revert.dir)) end++;
+  return pairs.slice(at, end);
+}
+
+/** Gives the step whose backward failed. */
+async function revertGroup(ports: Needs, run: RunContext, group: readonly Pair[], byBackup: string[]): Promise<string | null> {
+  const first = group[0];
+  if (first === undefined) return null;
+  if (group.length > 1) return runBackwards(ports, run, group);
+  switch (first.status) {
+    case 'applied':
+      return revertApplied(ports, run, first, byBackup);
+    case 'reverting':
+    case 'revert-failed':
+      return finishReverting(ports, run, first, byBackup);
+    default:
+      return revertUnfinished(ports, run, first, byBackup);
+  }
+}
+
+async function revertApplied(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+  const { step } = pair.apply;
+  if (hasRevertHalf(pair)) return runBackwards(ports, run, [pair]);
+  const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
+  // Whatever the step did to databases is not in what was recorded: the comparison with the backup decides.
+  byBackup.push(step.id);
+  if (isComplete) settle(ports, step.id);
+  return null;
+}
+
+/** A step that failed, or whose outcome nobody knows: what it recorded is taken back, and its backward cleans up what was not recorded. */
+async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+  const { step } = pair.apply;
+  if (pair.status === 'failed') {
+    const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
+    if (isComplete || isDecidedByMarker(step)) return null;
+    return hasRevertHalf(pair) ? runBackwards(ports, run, [pair]) : null;
+  }
+  const verdict = await ports.steps.examine(pair.apply, run);
+  if (verdict === 'done') return revertApplied(ports, run, pair, byBackup);
+  const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
+  if (verdict === 'not-done' || isComplete || !hasRevertHalf(pair)) {
+    await ports.journal.settleSteps(run.id, [{ stepId: step.id, status: 'reverted', durationMs: null }]);
+    return null;
+  }
+  return runBackwards(ports, run, [pair]);
+}
+
+/** A backward that was interrupted, or failed before. */
+async function finishReverting(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+  const verdict = pair.status === 'reverting' ? await ports.steps.examine(pair.revert, run) : 'not-done';
+  if (verdict === 'done') {
+    await ports.journal.settleSteps(run.id, [{ stepId: pair.apply.step.id, status: 'reverted', durationMs: null }]);
+    settle(ports, pair.apply.step.id);
+    return null;
+  }
+  const { isComplete } = await ports.steps.undoRecorded(pair.revert, run);
+  if (verdict === 'not-done' || isComplete || pair.apply.step.idempotent) return runBackwards(ports, run, [pair]);
+  // Half a backward, of which nothing is known: to run it again might do harm. The backup knows how things were.
+  byBackup.push(pair.apply.step.id);
+  return null;
+}
+
+async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[]): Promise<string | null> {
+  const ids = group.map(({ apply }) => apply.step.id);
+  for (const { revert } of group) ports.events.emit({ type: 'step-started', step: revert.step.id, action: 'revert', description: revert.step.description });
+  await ports.journal.intendSteps(run.id, ids, 'revert');
+  const outcomes = await ports.steps.execute(
+    group.map(({ revert }) => revert),
+    run,
+  );
+  const settled = group.map(({ apply, status: before }, index) => {
+    const outcome = outcomes[index];
+    const stepId = apply.step.id;
+    if (outcome === undefined) return { stepId, status: before, durationMs: null };
+    if (outcome.status === 'failed') return { stepId, status: 'revert-failed' as const, durationMs: null, ...(outcome.failure === undefined ? {} : { failure: outcome.failure }) };
+    return { stepId, status: 'reverted' as const, durationMs: null };
+  });
+  for (const [index, { stepId, status, ...rest }] of settled.entries()) {
+    const outcome = outcomes[index];
+    if (outcome === undefined) continue;
+    if (status === 'reverted' || status === 'revert-failed') {
+      ports.events.emit({ type: 'step-finished', step: stepId, action: 'revert', status, durationMs: outcome.durationMs, ...('failure' in rest ? { failure: rest.failure } : {}) });
+    }
+  }
+  await ports.journal.settleSteps(run.id, settled);
+  return settled.find(({ status }) => status === 'revert-failed')?.stepId ?? null;
+}
+
+function hasRevertHalf({ revert }: Pair): boolean {
+  return revert.direction === 'forward' || revert.step.hasBackward;
+}
+
+function settle({ events }: Needs, step: string): void {
+  events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
+}

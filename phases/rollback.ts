@@ -1,0 +1,113 @@
+// Puts everything back: the in-doubt or failed step first, then completed steps in reverse; then the installation is compared with the
+// backup and what still differs is restored from it; then services are put back as they were and the probes run.
+// Promises that the installation equals the backup's manifest, or rejects with what does not. Nothing is deleted on the way.
+import path from 'node:path';
+import { failure, failuresOf, UpgradeError, type Failure } from '../src/model/failure.ts';
+import { stepsOf } from '../src/model/plan.ts';
+import type { BackupRecord, Difference, Ports, RunContext } from '../src/model/ports.ts';
+import { servicesToRestart } from '../src/model/service-order.ts';
+import { backupOfRun } from './backup.ts';
+import { restartServices } from './restart.ts';
+import { revertSteps, type Reverted } from './reverting.ts';
+import { rememberServices, stopServices } from './stopping.ts';
+import { runProbes } from './verify.ts';
+
+type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes'>;
+
+// A machine that dies in every rollback would go on for ever; a person may still ask for one more.
+export const mostAttempts = 25;
+
+export async function rollback(ports: Needs, run: RunContext, cause: Failure | null): Promise<void> {
+  const record = await ports.journal.run(run.id);
+  if (record !== null && record.attempts > mostAttempts) {
+    throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: record.attempts - 1 }, { phase: 'rollback' })]);
+  }
+  if (cause !== null) ports.events.emit({ type: 'rollback-started', failure: cause });
+  await rememberServices(ports, run);
+  await tellFailures(ports, () => stopServices(ports, run));
+  const reverted = await revertSteps(ports, run);
+  await restoreDifferences(ports, run, reverted);
+  await ports.steps.removeMarkers(run);
+  await putServicesBack(ports, run);
+  await checkOldVersion(ports, run);
+}
+
+/** Compares with the manifest, restores what differs, compares again. */
+async function restoreDifferences(ports: Needs, run: RunContext, reverted: Reverted): Promise<void> {
+  const backup = await backupOfRun(ports, run.id);
+  if (backup === null) {
+    const untold = [...reverted.byBackup, ...(reverted.failed === null ? [] : [reverted.failed])];
+    if (untold.length > 0) throw new UpgradeError([failure('NO_BACKUP_TO_RESTORE', { run: run.id }, { phase: 'rollback' })]);
+    return;
+  }
+  const { differences, compared } = await ports.backups.compare(backup);
+  if (differences.length > 0) await restore(ports, run, backup, differences, reverted);
+  await ports.journal.settleSteps(
+    run.id,
+    reverted.byBackup.map((stepId) => ({ stepId, status: 'reverted' as const, durationMs: null })),
+  );
+  ports.events.emit({ type: 'rollback-proven', compared, restored: differences.length });
+}
+
+async function restore(ports: Needs, run: RunContext, backup: BackupRecord, differences: readonly Difference[], reverted: Reverted): Promise<void> {
+  await ports.journal.intend(
+    run.id,
+    'restore',
+    differences.map(({ path: where }) => where),
+  );
+  await ports.backups.restore(backup, { differences, asideDir: path.join(run.dir, 'aside') });
+  const after = await ports.backups.compare(backup);
+  if (after.differences.length > 0) {
+    const what = after.differences.map(({ path: where, why }) => `${where} (${why})`);
+    throw new UpgradeError([failure('ROLLBACK_INCOMPLETE', { what }, { phase: 'rollback' })]);
+  }
+  await ports.journal.settle(run.id, 'restore', null);
+  for (const difference of differences) ports.events.emit({ type: 'restored', restored: { path: difference.path, why: reason(difference, reverted) } });
+}
+
+function reason({ kind, why }: Difference, reverted: Reverted): string {
+  const state = kind === 'created' ? 'was created since the backup' : kind === 'missing' ? 'was missing' : `differs from the backup (${why})`;
+  if (reverted.failed !== null) return `${state}; the backward of ${reverted.failed} failed`;
+  return reverted.byBackup.length > 0 ? `${state}; ${reverted.byBackup.join(', ')} has no backward` : `${state} after backward`;
+}
+
+/** Everything that a begun step names, and all that this run stopped or restarted. */
+async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
+  const records = await ports.journal.stepRecords(run.id);
+  const begun = new Set(records.filter(({ attempts }) => attempts > 0).map(({ stepId }) => stepId));
+  const named = servicesToRestart(
+    stepsOf(run.plan).filter(({ id }) => begun.has(id)),
+    run.config,
+  );
+  const touched = (await ports.journal.effects(run.id)).flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
+  await restartServices(ports, run, new Set([...named, ...touched]), { key: 'put-back' });
+  await stopWhatDidNotRun(ports, run);
+}
+
+async function stopWhatDidNotRun({ journal, services, events }: Needs, run: RunContext): Promise<void> {
+  const before = await journal.servicesBefore(run.id);
+  for (const service of Object.values(run.config.services)) {
+    if (before[service.name]?.isRunning !== false || !(await services.inspect(service)).isRunning) continue;
+    events.emit({ type: 'service', service: service.name, action: 'stopping' });
+    await services.stop(service);
+    events.emit({ type: 'service', service: service.name, action: 'stopped' });
+  }
+}
+
+/** The tree is proven by now. A probe that fails is told, and may simply have been written for the new version. */
+async function checkOldVersion(ports: Needs, run: RunContext): Promise<void> {
+  const before = await ports.journal.servicesBefore(run.id);
+  if (Object.values(before).some(({ isRunning }) => !isRunning)) return;
+  for (const { name, status, detail } of await runProbes(ports, run)) {
+    if (status === 'failed') ports.events.emit({ type: 'warning', message: `After the rollback the probe "${name}" does not pass${detail === undefined ? '' : `: ${detail}`}.` });
+  }
+}
+
+/** For what helps a rollback but must not keep it from going on. */
+async function tellFailures({ events }: Needs, attempt: () => Promise<void>): Promise<void> {
+  try {
+    await attempt();
+  } catch (error) {
+    for (const { code, message } of failuresOf(error)) events.emit({ type: 'warning', message: `${code}: ${message}` });
+  }
+}
