@@ -1,0 +1,19 @@
+// The last step puts the new release in place. It needs no backward: it uses nothing but `files`, which records what
+// was there, so a rollback puts that back. (A downgrade after the upgrade was committed does need one.)
+import { defineStep } from 'rungs';
+
+export default defineStep({
+  description: 'Switch to release 0.2.0 and add the address settings',
+  requiresRestart: ['web'],
+  estimatedDuration: '1s',
+  idempotent: true,
+
+  forward: async ({ files, to }) => {
+    await files.updateYaml('config/app.yaml', (doc) => {
+      const addresses = doc.createNode({ per_user: 1, default_country: 'SE' });
+      addresses.commentBefore = ' Since 0.2.0 addresses have a table of their own.';
+      doc.setIn(['addresses'], addresses);
+    });
+    await files.updateJson('release.json', (release) => ({ ...release, version: to, schema: 2 }));
+  },
+});

@@ -1,0 +1,79 @@
+// data/uploads/2024/ada1--note.txt moves to data/uploads/ada1/2024--note.txt, and back. Each move is one rename.
+import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { defineStep } from 'rungs';
+import type { StepContext, StepFiles } from 'rungs';
+
+const uploads = 'data/uploads';
+
+export default defineStep({
+  description: 'Give each user a folder of uploads',
+  requiresRestart: ['web'],
+  estimatedDuration: '1s',
+  idempotent: true,
+
+  // Asked when a run was killed while this step was at work.
+  check: async ({ files }) => {
+    const [byYear, byUser] = [await filesByYear(files), await filesByUser(files)];
+    if (byYear.length > 0 && byUser.length > 0) return 'partial';
+    return byYear.length > 0 ? 'not-applied' : 'applied';
+  },
+
+  forward: async (ctx) => {
+    await moveAll(ctx, await filesByYear(ctx.files));
+    await relink(ctx, /^(\d{4})\/(.+?)--(.+)$/, '$2/$1--$3');
+    await ctx.files.updateYaml('config/app.yaml', (doc) => doc.setIn(['uploads', 'layout'], 'by-user'));
+  },
+
+  backward: async (ctx) => {
+    await moveAll(ctx, await filesByUser(ctx.files));
+    await relink(ctx, /^(.+)\/(\d{4})--(.+)$/, '$2/$1--$3');
+    await ctx.files.updateYaml('config/app.yaml', (doc) => doc.setIn(['uploads', 'layout'], 'by-year'));
+  },
+});
+
+interface Move {
+  readonly folder: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+async function filesByYear(files: StepFiles): Promise<readonly Move[]> {
+  return movesOf(files, (folder) => /^\d{4}$/.test(folder), /^(.+?)--(.+)$/, (year, [, login, name]) => `${login}/${year}--${name}`);
+}
+
+async function filesByUser(files: StepFiles): Promise<readonly Move[]> {
+  return movesOf(files, (folder) => !/^(\d{4}|incoming|latest)$/.test(folder), /^(\d{4})--(.+)$/, (login, [, year, name]) => `${year}/${login}--${name}`);
+}
+
+async function movesOf(files: StepFiles, isWanted: (folder: string) => boolean, pattern: RegExp, target: (folder: string, match: RegExpExecArray) => string): Promise<readonly Move[]> {
+  const moves: Move[] = [];
+  for (const folder of (await files.list(uploads)).filter(isWanted)) {
+    for (const name of await files.list(`${uploads}/${folder}`)) {
+      const match = pattern.exec(name);
+      if (match !== null) moves.push({ folder: `${uploads}/${folder}`, from: `${uploads}/${folder}/${name}`, to: `${uploads}/${target(folder, match)}` });
+    }
+  }
+  return moves;
+}
+
+async function moveAll({ files, progress, signal }: StepContext, moves: readonly Move[]): Promise<void> {
+  for (const [index, { from, to }] of moves.entries()) {
+    // A step that is asked to stop may stop between two moves: the backward copes with any half.
+    signal.throwIfAborted();
+    await files.move(from, to);
+    progress(index + 1, moves.length, 'files');
+  }
+  for (const folder of new Set(moves.map(({ folder }) => folder))) {
+    // `remove` takes a folder with all that is in it, so look first.
+    if ((await files.list(folder)).length === 0) await files.remove(folder);
+  }
+}
+
+/** The link to the newest upload follows the file. */
+async function relink({ files, root }: StepContext, pattern: RegExp, replacement: string): Promise<void> {
+  const target = await readlink(join(root, uploads, 'latest'));
+  if (!pattern.test(target)) return;
+  await files.remove(`${uploads}/latest`);
+  await files.symlink(target.replace(pattern, replacement), `${uploads}/latest`);
+}
