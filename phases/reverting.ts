@@ -81,10 +81,9 @@ async function revertGroup(ports: Needs, run: RunContext, group: readonly Pair[]
 async function revertApplied(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
   const { step } = pair.apply;
   if (hasRevertHalf(pair)) return runBackwards(ports, run, [pair]);
-  const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
+  await ports.steps.undoRecorded(pair.apply, run);
   // Whatever the step did to databases is not in what was recorded: the comparison with the backup decides.
   byBackup.push(step.id);
-  if (isComplete) settle(ports, step.id);
   return null;
 }
 
@@ -111,7 +110,7 @@ async function finishReverting(ports: Needs, run: RunContext, pair: Pair, byBack
   const verdict = pair.status === 'reverting' ? await ports.steps.examine(pair.revert, run) : 'not-done';
   if (verdict === 'done') {
     await ports.journal.settleSteps(run.id, [{ stepId: pair.apply.step.id, status: 'reverted', durationMs: null }]);
-    settle(ports, pair.apply.step.id);
+    ports.events.emit({ type: 'step-finished', step: pair.apply.step.id, action: 'revert', status: 'reverted', durationMs: 0 });
     return null;
   }
   const { isComplete } = await ports.steps.undoRecorded(pair.revert, run);
@@ -149,8 +148,4 @@ async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[
 
 function hasRevertHalf({ revert }: Pair): boolean {
   return revert.direction === 'forward' || revert.step.hasBackward;
-}
-
-function settle({ events }: Needs, step: string): void {
-  events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
 }

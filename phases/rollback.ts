@@ -46,6 +46,7 @@ async function restoreDifferences(ports: Needs, run: RunContext, reverted: Rever
     run.id,
     reverted.byBackup.map((stepId) => ({ stepId, status: 'reverted' as const, durationMs: null })),
   );
+  for (const step of reverted.byBackup) ports.events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
   ports.events.emit({ type: 'rollback-proven', compared, restored: differences.length });
 }
 

@@ -106,7 +106,7 @@ export const runFailures = {
     message: `The environment variable ${name} is not set; ${neededBy} requires it.`,
     hint: `Set ${name} and run the command again.`,
   }),
-  SERVICE_NOT_RUNNING: ({ service, neededBy }: { service: string; neededBy: string }) => ({
+  REQUIRED_SERVICE_DOWN: ({ service, neededBy }: { service: string; neededBy: string }) => ({
     message: `Service ${service} is not running; ${neededBy} requires it.`,
     hint: `Start ${service} first.`,
   }),

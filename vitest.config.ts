@@ -1,0 +1,17 @@
+import path from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+// `unit` is quick and part of `npm run check`; `full` holds everything that starts processes.
+export default defineConfig({
+  resolve: { alias: { rungs: path.resolve(import.meta.dirname, 'src/index.ts') } },
+  test: {
+    // No test depends on how fast the machine is: the limit only ends what would hang for ever.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['tests/unit/**/*.test.ts', 'tests/machine/**/*.test.ts'] } },
+      { extends: true, test: { name: 'full', include: ['tests/{contract,integration,paths}/**/*.test.ts'] } },
+    ],
+  },
+});
