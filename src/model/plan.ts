@@ -78,6 +78,9 @@ export interface Transition {
   readonly steps: readonly Step[];
 }
 
+/** What the path is chosen by: a transition without its files and steps. */
+export type TransitionHeader = Omit<Transition, 'files' | 'steps'>;
+
 /** `up` runs forwards; `down` (a downgrade) runs the backwards of the committed path. */
 export type PlanDirection = 'up' | 'down';
 

@@ -16,7 +16,7 @@ export function checkShape<T>(schema: z.ZodMiniType<T>, source: Located, of: str
   if (parsed.success) return { ok: true, value: parsed.data };
   // What comes from the environment is text; where a number or a boolean is wanted, it is read as one.
   const texts = parsed.error.issues.flatMap((issue) => leavesOf(issue, [], value)).filter(({ path }) => source.isHidden([...under, ...path]));
-  if (texts.some(({ issue, path }) => readAs(value, path, issue))) {
+  if (texts.filter(({ issue, path }) => readAs(value, path, issue)).length > 0) {
     parsed = schema.safeParse(value, { jitless: true });
     if (parsed.success) return { ok: true, value: parsed.data };
   }
