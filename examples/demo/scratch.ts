@@ -1,6 +1,7 @@
 // A scratch copy of the sample product, seeded and on a port of its own, for the demo and for tests.
 // Whoever makes one calls `remove()`, which stops its service first.
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { cp, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly output?: 'pipe' | 'inherit';
   /** Milliseconds until the process gets SIGKILL. Default 60,000. */
   readonly deadlineMs?: number;
+  /** Given the process as soon as it runs, to signal or kill it. */
+  readonly onSpawn?: (child: ChildProcess) => void;
 }
 
 export interface Scratch {
@@ -60,6 +63,15 @@ export interface Scratch {
 /** Copies and seeds the sample: at 0.1.0, its service not started. Takes about a quarter of a second. */
 export async function makeScratch(options: { readonly prefix?: string } = {}): Promise<Scratch> {
   const dir = await realpath(await mkdtemp(join(tmpdir(), options.prefix ?? 'rungs-sample-')));
+  try {
+    return await fill(dir);
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fill(dir: string): Promise<Scratch> {
   const root = join(dir, 'home-server');
   const migrations = join(dir, 'migrations');
   const configFile = join(root, 'upgrade.yaml');
@@ -101,9 +113,10 @@ export async function makeScratch(options: { readonly prefix?: string } = {}): P
   };
 }
 
-function ended(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, { output = 'pipe', deadlineMs = 60_000 }: RunOptions): Promise<Ended> {
+function ended(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, { output = 'pipe', deadlineMs = 60_000, onSpawn }: RunOptions): Promise<Ended> {
   return new Promise((settle, reject) => {
     const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', output, output], timeout: deadlineMs, killSignal: 'SIGKILL' });
+    onSpawn?.(child);
     let stdout = '';
     let stderr = '';
     child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));

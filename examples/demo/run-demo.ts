@@ -1,0 +1,150 @@
+// The demo's course: make a scratch copy, show it, upgrade it with the real executable, show it again, remove it.
+// Exit code 0 when all went as the demo says it does, 1 when not, 2 for wrong arguments, 130 when interrupted.
+import type { ChildProcess } from 'node:child_process';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import pc from 'picocolors';
+import { gatherFacts } from './facts.ts';
+import type { Facts } from './facts.ts';
+import { makeScratch } from './scratch.ts';
+import type { Scratch } from './scratch.ts';
+import { differencesBetween } from './snapshot.ts';
+import { lineDiff } from './text-diff.ts';
+
+const usage = 'npm run demo -- [--break] [--keep]';
+const exits: Readonly<Record<number, string>> = { 0: 'committed', 10: 'failed, rolled back, the old state proven' };
+
+export async function runDemo(args: readonly string[]): Promise<number> {
+  const flags = flagsOf(args);
+  if (flags === null) return 2;
+  const began = performance.now();
+  const interrupt = watchForInterrupt();
+  let scratch: Scratch | null = null;
+  try {
+    scratch = await makeScratch({ prefix: 'rungs-demo-' });
+    if (flags.break) await copyFile(join(import.meta.dirname, '006_break.ts'), join(scratch.migrations, 'v0.2.0_to_v0.3.0', '006_break.ts'));
+    await scratch.start();
+    interrupt.throwIfAsked();
+    const isAsPromised = await show(scratch, flags.break, interrupt);
+    interrupt.throwIfAsked();
+    say(isAsPromised ? pc.green(`\nAll of that in ${seconds(performance.now() - began)}.`) : pc.red('\nThat is not what this demo should show: please tell us.'));
+    if (isAsPromised && !flags.break) say(pc.dim('Now see a step fail and everything put back: npm run demo -- --break'));
+    return isAsPromised ? 0 : 1;
+  } catch (error) {
+    if (interrupt.isAsked()) return 130;
+    throw error;
+  } finally {
+    if (scratch !== null) await end(scratch, flags.keep);
+    interrupt.stop();
+  }
+}
+
+async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt): Promise<boolean> {
+  title('Before', 'a home server at 0.1.0, its service running');
+  const before = await gatherFacts(scratch);
+  table(before);
+
+  const args = ['--from', '0.1.0', '--to', '0.3.0', '--yes'];
+  title(`$ upgrade ${args.join(' ')}`, isBreaking ? 'the last of its ten steps and one fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell');
+  const { code, signal } = await scratch.upgrade(args, { output: 'inherit', onSpawn: interrupt.passOnTo });
+  say(`\n  exit code ${code ?? signal}${code !== null && code in exits ? `: ${exits[code]}` : ''}`);
+  interrupt.throwIfAsked();
+
+  const after = await gatherFacts(scratch);
+  return isBreaking ? code === 10 && proveNothingChanged(before, after) : code === 0 && (await showWhatChanged(before, after));
+}
+
+async function showWhatChanged(before: Facts, after: Facts): Promise<boolean> {
+  title('After', 'what changed is bright');
+  table(after, before);
+  title('config/app.yaml', 'keeps its values, comments and order');
+  const lines = lineDiff(before.config, after.config);
+  for (const [index, line] of lines.entries()) {
+    if (line.startsWith('+')) say(pc.green(`  ${line}`));
+    else if (line.startsWith('-')) say(pc.red(`  ${line}`));
+    else if ([index - 1, index + 1].some((near) => /^[+-]/.test(lines[near] ?? ''))) say(pc.dim(`  ${line}`));
+  }
+  return after.health.startsWith('200 ') && after.lines.some(([label, text]) => label === 'version' && text === '0.3.0');
+}
+
+function proveNothingChanged(before: Facts, after: Facts): boolean {
+  title('After', 'is it the old one, byte for byte?');
+  table(after, before);
+  const differences = differencesBetween(before.snapshot, after.snapshot);
+  const checks: readonly (readonly [boolean, string])[] = [
+    [differences.length === 0, `tree: type, mode, owner, size, content and link target of ${after.snapshot.size} paths are the same`],
+    [before.dump === after.dump, 'database: schema and every row are the same'],
+    [before.health === after.health && after.health.startsWith('200 '), 'service: answers as before'],
+  ];
+  title('Proof', 'of everything but .upgrade, where the run is recorded, and run/, where the service keeps its log');
+  for (const [isTrue, sentence] of checks) say(isTrue ? `  ${pc.green('yes')}  ${sentence}` : `  ${pc.red('NO')}   ${sentence}`);
+  for (const difference of differences) say(pc.red(`       ${difference}`));
+  return checks.every(([isTrue]) => isTrue);
+}
+
+async function end(scratch: Scratch, isKept: boolean): Promise<void> {
+  if (!isKept) return scratch.remove();
+  await scratch.stop();
+  say(`\nThe copy is kept, its service stopped:\n  cd ${scratch.root}\n  bin/service start\n  upgrade history`);
+}
+
+function table({ lines }: Facts, before?: Facts): void {
+  for (const [index, [label, text]] of lines.entries()) {
+    const isSame = before !== undefined && before.lines[index]?.[1] === text;
+    say(`  ${label.padEnd(9)} ${isSame ? pc.dim(text) : text}`);
+  }
+}
+
+function title(text: string, remark: string): void {
+  say(`\n${pc.bold(text)}  ${pc.dim(remark)}`);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function flagsOf(args: readonly string[]): { readonly break: boolean; readonly keep: boolean } | null {
+  try {
+    const { values } = parseArgs({ args: [...args], options: { break: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } } });
+    return values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nUsage: ${usage}\n`);
+    return null;
+  }
+}
+
+interface Interrupt {
+  readonly isAsked: () => boolean;
+  readonly throwIfAsked: () => void;
+  /** The upgrade is told as well, rolls back, and is waited for. */
+  readonly passOnTo: (child: ChildProcess) => void;
+  readonly stop: () => void;
+}
+
+function watchForInterrupt(): Interrupt {
+  let isAsked = false;
+  let running: ChildProcess | null = null;
+  const onSignal = (signal: NodeJS.Signals) => {
+    isAsked = true;
+    // Ctrl-C on a terminal reaches the whole process group by itself, and a second SIGINT would mean "at once".
+    if (signal === 'SIGTERM' || !process.stdin.isTTY) running?.kill(signal);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return {
+    isAsked: () => isAsked,
+    throwIfAsked: () => {
+      if (isAsked) throw new Error('interrupted');
+    },
+    passOnTo: (child) => {
+      running = child;
+    },
+    stop: () => {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    },
+  };
+}
