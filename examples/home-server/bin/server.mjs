@@ -63,7 +63,8 @@ function sendPage(response) {
 }
 
 function send(response, status, type, body) {
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close' });
+  // The process number lets bin/service tell its own server from another one on the same port.
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close', 'x-process': process.pid });
   response.end(body);
 }
 
