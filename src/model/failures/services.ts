@@ -1,4 +1,67 @@
+// What goes wrong with services.
 import type { FailureRegistry } from '../failure.ts';
 
+interface Named {
+  readonly service: string;
+}
+
+const whereLogIs = ({ service }: Named) => `state/services/${service}.log`;
+
 export const serviceFailures = {
+  SERVICE_UNKNOWN: ({ services, known }: { services: readonly string[]; known: readonly string[] }) => ({
+    message: `${services.length === 1 ? 'A service is' : 'Services are'} named that upgrade.yaml does not have: ${services.join(', ')}.`,
+    hint: known.length === 0 ? 'Add it under "services:" in upgrade.yaml, or take the name out.' : `Known are: ${known.join(', ')}. Correct the name, or add the service under "services:" in upgrade.yaml.`,
+  }),
+  SERVICE_CYCLE: ({ services }: { services: readonly string[] }) => ({
+    message: `Services wait for each other in a circle: ${services.join(' → ')}.`,
+    hint: 'Take one of these names out of "after:" in upgrade.yaml.',
+  }),
+  SERVICE_KIND_UNSUPPORTED: ({ service, kind }: Named & { kind: string }) => ({
+    message: `Service ${service} is of kind "${kind}", which this version of Rungs cannot control yet.`,
+    hint: `Describe it as a command for now: services: { ${service}: { command: { restart: […], health: […] } } }.`,
+  }),
+  SERVICE_EXECUTABLE_MISSING: ({ service, action, executable, problem }: Named & { action: string; executable: string; problem: string }) => ({
+    message: `Service ${service} is to ${action === 'health' ? 'tell its health' : action === 'status' ? 'tell its status' : action} by "${executable}", but ${problem}.`,
+    hint: `Install it, make it executable (chmod +x), or correct services.${service}.command.${action} in upgrade.yaml.`,
+  }),
+  SERVICE_NOT_OBSERVABLE: ({ service }: Named) => ({
+    message: `Nothing tells whether service ${service} runs: it has no "health" and no "status" command and no "pidFile".`,
+    hint: `Add one of them to services.${service}, so that a restart can be proven and not only believed.`,
+  }),
+  SERVICE_ACTION_MISSING: ({ service, action }: Named & { action: string }) => ({
+    message: `Service ${service} has no command to ${action} it.`,
+    hint: action === 'restart' ? `Add "restart", or "stop" and "start", to services.${service}.command in upgrade.yaml.` : `Add "${action}" to services.${service}.command in upgrade.yaml.`,
+  }),
+  SERVICE_COMMAND_FAILED: ({ service, action, command, account }: Named & { action: string; command: string; account: string }) => ({
+    message: `Service ${service} could not ${action}: "${command}" ${account}.`,
+    hint: `Run the command by hand in the installation's root and correct what it complains about. What it printed is in ${whereLogIs({ service })}.`,
+  }),
+  SERVICE_COMMAND_TIMEOUT: ({ service, action, command, timeoutMs }: Named & { action: string; command: string; timeoutMs: number }) => ({
+    message: `Service ${service} could not ${action}: "${command}" did not end within ${timeoutMs / 1000} s, and was killed with all its processes.`,
+    hint: `The command must come back once the service runs in the background. If it only needs longer, raise services.${service}.timeout.`,
+  }),
+  SERVICE_STILL_RUNNING: ({ service, timeoutMs }: Named & { timeoutMs: number }) => ({
+    message: `Service ${service} still runs ${timeoutMs / 1000} s after its stop command said that it was stopped.`,
+    hint: `Look at services.${service}.command.stop: it has to end the process, or give it longer with "timeout".`,
+  }),
+  SERVICE_NOT_RESTARTED: ({ service, identity }: Named & { identity: string }) => ({
+    message: `Service ${service} was not restarted: its restart command returned without an error, but the process is the same as before (${identity}).`,
+    hint: `Look at services.${service}.command.restart: it has to end the old process and start a new one.`,
+  }),
+  SERVICE_NOT_RUNNING: ({ service, timeoutMs }: Named & { timeoutMs: number }) => ({
+    message: `Service ${service} did not come up within ${timeoutMs / 1000} s.`,
+    hint: `Its last output is in ${whereLogIs({ service })}. If it only needs longer, raise services.${service}.timeout.`,
+  }),
+  SERVICE_UNHEALTHY: ({ service, timeoutMs, command, account }: Named & { timeoutMs: number; command: string; account: string }) => ({
+    message: `Service ${service} runs, but did not become healthy within ${timeoutMs / 1000} s: "${command}" ${account}.`,
+    hint: `Run the health command by hand to see what it misses. If the service only needs longer, raise services.${service}.timeout.`,
+  }),
+  SERVICE_DIED: ({ service, afterMs }: Named & { afterMs: number }) => ({
+    message: `Service ${service} came up and died ${(afterMs / 1000).toFixed(1)} s later.`,
+    hint: `Its last output is in ${whereLogIs({ service })}; it says why a start does not last.`,
+  }),
+  SERVICE_UNSTABLE: ({ service, times, stableForMs }: Named & { times: number; stableForMs: number }) => ({
+    message: `Service ${service} does not stay well for ${stableForMs / 1000} s: it came up and went down ${times} times.`,
+    hint: `Its last output is in ${whereLogIs({ service })}. Something starts it again and again, and it fails each time.`,
+  }),
 } satisfies FailureRegistry;

@@ -1,0 +1,100 @@
+// Asks an HTTP address and compares status, headers, JSON and body with what is expected.
+// Follows redirects on the same host only, and reads no more than a megabyte.
+import type { IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+import { jsonAt } from './json-pointer.ts';
+import type { ProbeContext, ProbeOf } from './registry.ts';
+import { show } from './show.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+const mostBytes = 1024 * 1024;
+const mostRedirects = 5;
+
+export async function probeHttp({ url, expect }: ProbeOf<'http'>, { signal }: ProbeContext): Promise<string | null> {
+  const answer = await ask(new URL(url), expect.status, signal);
+  const wrong = [...statusProblems(answer, expect.status), ...headerProblems(answer, expect.headers), ...jsonProblems(answer, expect.json), ...bodyProblems(answer, expect.body)];
+  return wrong.length === 0 ? null : `${url} ${wrong.join('; ')}`;
+}
+
+async function ask(url: URL, expected: number, signal: AbortSignal): Promise<Answer> {
+  let at = url;
+  for (let hops = 0; ; hops += 1) {
+    const answer = await askOnce(at, signal);
+    const { location } = answer.headers;
+    if (answer.status === expected || answer.status < 300 || answer.status > 399 || location === undefined) return answer;
+    const next = new URL(location, at);
+    if (next.host !== url.host || !/^https?:$/.test(next.protocol) || hops >= mostRedirects) return answer;
+    at = next;
+  }
+}
+
+async function askOnce(url: URL, signal: AbortSignal): Promise<Answer> {
+  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  return new Promise<Answer>((resolve, reject) => {
+    // No agent: a kept connection would lead to the old process, and keep ours alive.
+    const asked = request(url, { agent: false, signal, headers: { accept: '*/*', 'user-agent': 'rungs', connection: 'close' } }, (response) => {
+      readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }), reject);
+    });
+    asked.on('error', (error) => reject(new Error(`${url.host} ${connectionProblem(error)}`, { cause: error })));
+    asked.end();
+  });
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= mostBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, mostBytes).toString('utf8');
+}
+
+function connectionProblem(error: NodeJS.ErrnoException): string {
+  // Node gathers the failures of several addresses (IPv4 and IPv6) in an error without a text of its own.
+  const code = error.code ?? (error instanceof AggregateError ? error.errors.map(({ code: one }: NodeJS.ErrnoException) => one).find((one) => one !== undefined) : undefined);
+  if (code === 'ECONNREFUSED') return 'refuses the connection (nothing listens there)';
+  if (code === 'ECONNRESET') return 'closed the connection without an answer';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'is not known by that name';
+  return `cannot be asked: ${error.message === '' ? (code ?? error.name) : error.message}`;
+}
+
+function statusProblems({ status, body }: Answer, expected: number): readonly string[] {
+  if (status === expected) return [];
+  const said = body.trim() === '' ? '' : ` (${show(body.trim())})`;
+  return [`answered ${status}, expected ${expected}${said}`];
+}
+
+function headerProblems({ headers }: Answer, expected: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(expected).flatMap(([name, value]) => {
+    const seen = headers[name.toLowerCase()];
+    const text = Array.isArray(seen) ? seen.join(', ') : seen;
+    return text === value ? [] : [`header ${name} is ${show(text)}, expected ${show(value)}`];
+  });
+}
+
+function jsonProblems({ body }: Answer, expected: Readonly<Record<string, unknown>>): readonly string[] {
+  const pointers = Object.entries(expected);
+  if (pointers.length === 0) return [];
+  let document: unknown;
+  try {
+    document = JSON.parse(body);
+  } catch {
+    return [`did not answer with JSON but with ${show(body.slice(0, 100))}`];
+  }
+  return pointers.flatMap(([pointer, value]) => {
+    const seen = jsonAt(document, pointer);
+    return isDeepStrictEqual(seen, value) ? [] : [`${pointer} is ${show(seen)}, expected ${show(value)}`];
+  });
+}
+
+function bodyProblems({ body }: Answer, pattern: string | null): readonly string[] {
+  if (pattern === null || new RegExp(pattern, 'u').test(body)) return [];
+  return [`body does not match /${pattern}/: ${show(body)}`];
+}

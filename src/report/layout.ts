@@ -1,0 +1,122 @@
+// Words and lines for people: durations, sizes, wrapping, and the marks and colours that every text of ours shares.
+import picocolors from 'picocolors';
+
+export interface Ink {
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+  readonly back: (text: string) => string;
+  readonly strong: (text: string) => string;
+  readonly quiet: (text: string) => string;
+}
+
+export function createInk(hasColor: boolean): Ink {
+  const { green, red, yellow, bold, dim } = picocolors.createColors(hasColor);
+  return { good: green, bad: red, back: yellow, strong: bold, quiet: dim };
+}
+
+/** `NO_COLOR` (no-color.org) and `--no-color` win; else a terminal is coloured. */
+export function wantsColor(isTerminal: boolean, { flag, env = process.env }: { readonly flag?: boolean; readonly env?: NodeJS.ProcessEnv } = {}): boolean {
+  return flag !== false && isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
+}
+
+export const marks = { done: '✓', failed: '✗', back: '↩', warning: '!', going: '▸', output: '│', arrow: '→', note: '·', doubt: '?' } as const;
+
+/** `3 ms`, `1.2 s`, `4 min 10 s`, `2 h 5 min` */
+export function duration(ms: number): string {
+  if (ms < 1) return '<1 ms';
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1_000;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3_600) return whole % 60 === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(whole / 60);
+  return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** `123 B`, `1.2 kB`, `45 MB`: decimal, as disks are sold. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1_000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+/** `2026-01-02 03:04:05 UTC` */
+export function moment(iso: string): string {
+  return iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
+}
+
+/** Characters as a terminal shows them, without the colours. */
+export function width(text: string): number {
+  let columns = 0;
+  // eslint-disable-next-line no-control-regex
+  for (const { segment } of segments.segment(text.replace(/\u001b\[[0-9;]*m/g, ''))) columns += isWide(segment) ? 2 : 1;
+  return columns;
+}
+
+export function padEnd(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - width(text)));
+}
+
+/** Lines of at most so many columns, broken between words, and within one only where it alone is too long. Line breaks in the text stay. */
+export function wrap(text: string, columns: number): readonly string[] {
+  return text.split('\n').flatMap((line) => wrapLine(line, Math.max(columns, 10)));
+}
+
+/** The text behind a first part (a mark, a label), its further lines aligned under the first. */
+export function hanging(first: string, text: string, columns: number): readonly string[] {
+  const indent = width(first);
+  const lines = wrap(text, columns - indent);
+  return lines.map((line, index) => (index === 0 ? first + line : ' '.repeat(indent) + line).trimEnd());
+}
+
+/** `left … right`, the right part at the last column; below each other where both do not fit. */
+export function spread(left: string, right: string, columns: number): string {
+  if (right === '') return left;
+  const gap = columns - width(left) - width(right);
+  return gap < 2 ? `${left}  ${right}` : left + ' '.repeat(gap) + right;
+}
+
+const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+function wrapLine(line: string, columns: number): readonly string[] {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    if (current !== '' && width(current) + 1 + width(word) > columns) {
+      lines.push(current);
+      current = '';
+    }
+    let rest = current === '' ? word : `${current} ${word}`;
+    while (width(rest) > columns) {
+      const piece = pieceOf(rest, columns);
+      lines.push(piece);
+      rest = rest.slice(piece.length);
+    }
+    current = rest;
+  }
+  return [...lines, current];
+}
+
+/** As much of a long word as fits; a path is rather broken behind a slash. */
+function pieceOf(word: string, columns: number): string {
+  let piece = '';
+  for (const { segment } of segments.segment(word)) {
+    if (width(piece + segment) > columns) break;
+    piece += segment;
+  }
+  const slash = piece.lastIndexOf('/') + 1;
+  return slash > columns / 2 ? piece.slice(0, slash) : piece;
+}
+
+function isWide(segment: string): boolean {
+  return /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(segment);
+}

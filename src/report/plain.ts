@@ -1,0 +1,119 @@
+// Tells people what a run does, line by line, and at its end what is installed now, what failed, why, and what to do next.
+// Quiet prints that end only where something is wrong; verbose prints every line of the steps' output.
+import type { UpgradeEvent } from '../model/event.ts';
+import type { PhaseName } from '../model/run.ts';
+import { bytes, count, marks } from './layout.ts';
+import type { Ink } from './layout.ts';
+import type { Output } from './output.ts';
+import { findingLine, probeLine, restoredLine, serviceLine } from './plain-checks.ts';
+import { createStepLines } from './plain-steps.ts';
+import type { Reporter, Scrub, Verbosity } from './reporter.ts';
+import { sanitize } from './sanitize.ts';
+import { createScreen } from './screen.ts';
+import { scrubValue } from './scrub.ts';
+import { renderSummary } from './summary.ts';
+
+export interface PlainOptions {
+  readonly output: Output;
+  readonly ink: Ink;
+  readonly verbosity: Verbosity;
+  readonly scrub: Scrub;
+}
+
+export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOptions): Reporter {
+  const screen = createScreen(output, ink, verbosity);
+  const steps = createStepLines(screen);
+  const clean = (text: string) => sanitize(scrub(text));
+  let phase: PhaseName | null = null;
+  let isNamed = false;
+
+  /** The phase's name above what is told of it; a phase of which nothing is told gets one line when it ends. */
+  function header(): void {
+    if (phase === null || isNamed) return;
+    isNamed = true;
+    screen.print(phase === 'rollback' ? `${ink.back(marks.back)} ${ink.strong(phase)}` : `${ink.quiet(marks.going)} ${ink.strong(phase)}`);
+  }
+
+  function onEvent(raw: UpgradeEvent): void {
+    if (verbosity === 'quiet') return;
+    const event = scrubValue(raw, clean);
+    switch (event.type) {
+      case 'run-started': {
+        const size = `${count(event.steps, 'step')}${event.resumed ? ', taken up again' : ''}`;
+        return screen.print(`${ink.strong(event.product)}  ${event.from} ${marks.arrow} ${event.to}  ${ink.quiet(size)}\n`);
+      }
+      case 'phase-started':
+        phase = event.phase;
+        isNamed = false;
+        steps.transition(null);
+        return screen.show(phase);
+      case 'phase-finished': {
+        const mark = event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
+        if (!isNamed) screen.line(0, mark, ink.strong(event.phase), event.durationMs);
+        else if (event.status === 'failed') screen.line(0, mark, `${ink.strong(event.phase)} failed`, event.durationMs);
+        phase = null;
+        return screen.clear();
+      }
+      case 'finding':
+        if (event.finding.level !== 'info' || verbosity === 'verbose') header();
+        return findingLine(screen, event.finding);
+      case 'backup-progress':
+        return screen.show(`backup  ${bytes(event.doneBytes)} of ${bytes(event.totalBytes)}`);
+      case 'backup-verified':
+        header();
+        return screen.line(2, ink.good(marks.done), `${count(event.backup.files, 'file')}, ${bytes(event.backup.bytes)}, ${event.backup.verified ? 'read back and equal' : 'not verified'}`);
+      case 'backup-pruned':
+        if (verbosity === 'verbose') screen.line(2, ink.quiet(marks.note), `old backup ${event.id} removed`);
+        return;
+      case 'transition-started':
+        header();
+        return steps.transition(event);
+      case 'step-started':
+        header();
+        return steps.started(event);
+      case 'step-progress':
+        return steps.progress(event);
+      case 'step-output':
+        return steps.output(event);
+      case 'step-finished':
+        header();
+        return steps.finished(event);
+      case 'step-survivors':
+        return steps.survivors(event);
+      case 'service':
+        return screen.show(`${event.service}  ${event.action}`);
+      case 'service-settled':
+        header();
+        return serviceLine(screen, event.report);
+      case 'probe-settled':
+        header();
+        return probeLine(screen, event.report);
+      case 'rollback-started':
+        return screen.clear();
+      case 'restored':
+        header();
+        return restoredLine(screen, event.restored);
+      case 'rollback-proven': {
+        header();
+        const found = event.restored === 0 ? 'all as before' : `${event.restored} put back, now all as before`;
+        return screen.line(4, ink.good(marks.done), `${count(event.compared, 'path')} compared with the backup: ${found}`);
+      }
+      case 'warning':
+        return screen.line(2, ink.back(marks.warning), event.message);
+      case 'version-written':
+      case 'run-finished':
+        return screen.clear();
+    }
+  }
+
+  return {
+    onEvent,
+    finish(result) {
+      screen.clear();
+      const isFine = result.outcome === 'committed' || result.outcome === 'nothing-to-do';
+      if (verbosity === 'quiet' && isFine && result.warnings.length === 0) return;
+      const lines = renderSummary(scrubValue(result, clean), { ink, columns: screen.columns, hasEvidence: verbosity !== 'quiet' });
+      output.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`);
+    },
+  };
+}

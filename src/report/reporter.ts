@@ -1,0 +1,12 @@
+// What a reporter is: it hears every event of a run and gets the result at its end. It never steers, and never fails a run.
+import type { UpgradeEvent } from '../model/event.ts';
+import type { ResultDocument } from '../model/run.ts';
+
+export interface Reporter {
+  onEvent(event: UpgradeEvent): void;
+  finish(result: ResultDocument): void;
+}
+
+export type Verbosity = 'quiet' | 'normal' | 'verbose';
+
+export type Scrub = (text: string) => string;
