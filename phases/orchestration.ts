@@ -14,7 +14,7 @@ type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
 // More would make a resume examine more marker rows; fewer would cost more commits.
 const largestGroup = 500;
 
-export async function orchestration(ports: Needs, run: RunContext, options: { readonly mayRollBack: boolean }): Promise<void> {
+export async function orchestration(ports: Needs, run: RunContext, options: { readonly canTurnBack: boolean }): Promise<void> {
   await rememberServices(ports, run);
   await stopServices(ports, run, run.signal);
   const orders = ordersOf(run.plan, copiesDir(run), 'apply');
@@ -58,7 +58,7 @@ async function remainingOf(
   run: RunContext,
   group: readonly StepOrder[],
   records: ReadonlyMap<string, StepRecord>,
-  { mayRollBack }: { readonly mayRollBack: boolean },
+  { canTurnBack }: { readonly canTurnBack: boolean },
 ): Promise<readonly StepOrder[]> {
   const remaining: StepOrder[] = [];
   for (const order of group) {
@@ -74,7 +74,7 @@ async function remainingOf(
       ports.events.emit({ type: 'step-finished', step: order.step.id, action: 'apply', status: 'applied', durationMs: 0 });
     } else if (verdict === 'not-done' || order.step.idempotent || (await ports.steps.hasCheckpoint(order, run))) {
       remaining.push(order);
-    } else if (mayRollBack) {
+    } else if (canTurnBack) {
       const inDoubt = failure('STEP_IN_DOUBT', { step: order.step.id }, { phase: 'orchestration', step: order.step.id });
       await ports.journal.settleSteps(run.id, [{ stepId: order.step.id, status: 'in-doubt', durationMs: null, failure: inDoubt }]);
       ports.events.emit({ type: 'step-finished', step: order.step.id, action: 'apply', status: 'in-doubt', durationMs: 0, failure: inDoubt });

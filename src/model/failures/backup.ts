@@ -1,4 +1,91 @@
+// What goes wrong with backups and databases.
 import type { FailureRegistry } from '../failure.ts';
 
+/** All of them up to twelve, then how many more. */
+function listed(items: readonly string[]): string {
+  const shown = items.slice(0, 12).join(', ');
+  return items.length > 12 ? `${shown} and ${items.length - 12} more` : shown;
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 export const backupFailures = {
+  BACKUP_SOURCE_OUTSIDE: ({ path, root }: { path: string; root: string }) => ({
+    message: `The backup source "${path}" lies outside the installation root ${root}.`,
+    hint: 'Name paths inside the root under backup.include and in the steps; databases may lie elsewhere when they are listed under databases.',
+  }),
+  BACKUP_UNREADABLE: ({ problems }: { problems: readonly string[] }) => ({
+    message: `The backup cannot read ${problems.length === 1 ? 'one path' : `${problems.length} paths`}: ${listed(problems)}.`,
+    hint: 'Run as a user that may read them, or leave them out under backup.exclude.',
+  }),
+  BACKUP_FILE_CHANGED: ({ paths }: { paths: readonly string[] }) => ({
+    message: `These files changed each time the backup read them: ${listed(paths)}.`,
+    hint: 'Stop what writes to them (stopDuringUpgrade: true for its service), list a database under databases, or leave logs and caches out under backup.exclude.',
+  }),
+  BACKUP_NO_SPACE: ({ dir, bytes }: { dir: string; bytes: number }) => ({
+    message: `The disk of ${dir} became full while the backup of ${inMegabytes(bytes)} was written; what was written of it is removed.`,
+    hint: 'Free space there, or name a folder on a larger disk under backup.dir. Older backups were not touched.',
+  }),
+  BACKUP_WRITE_FAILED: ({ dir, error }: { dir: string; error: string }) => ({
+    message: `The backup could not be written to ${dir}: ${error}.`,
+    hint: 'Check that the folder is writable and its disk sound, or name another one under backup.dir.',
+  }),
+  BACKUP_EXISTS: ({ id, path }: { id: string; path: string }) => ({
+    message: `A backup with the id ${id} is already there and the installation is not as it was then: ${path}.`,
+    hint: 'Start again with "upgrade": a new run makes a backup of its own.',
+  }),
+  BACKUP_MISSING: ({ id, path }: { id: string; path: string }) => ({
+    message: `The backup ${id} is not where it was: ${path} is missing.`,
+    hint: 'Bring the file back, or choose another backup from "upgrade backup list".',
+  }),
+  BACKUP_CORRUPT: ({ id, path, problem }: { id: string; path: string; problem: string }) => ({
+    message: `The backup ${id} cannot be trusted: ${problem} (${path}). Nothing was changed.`,
+    hint: 'Choose another backup from "upgrade backup list"; if it was just written, check the disk and the memory of this machine.',
+  }),
+  BACKUP_FORMAT_NEWER: ({ id, found }: { id: string; found: string }) => ({
+    message: `The backup ${id} has format ${found}, which this version of Rungs does not read.`,
+    hint: 'Use the version of Rungs that made it, or a newer one.',
+  }),
+  BACKUP_EXPORT_EXISTS: ({ file }: { file: string }) => ({
+    message: `The file ${file} is already there.`,
+    hint: 'Choose another name; an export never overwrites anything.',
+  }),
+  RESTORE_FAILED: ({ id, path, error }: { id: string; path: string; error: string }) => ({
+    message: `The restore of backup ${id} stopped at ${path}: ${error}.`,
+    hint: 'What was there before is kept; remove the cause and run the same command again, which takes up where it stopped.',
+  }),
+  RESTORE_INCOMPLETE: ({ id, paths }: { id: string; paths: readonly string[] }) => ({
+    message: `After the restore of backup ${id} these still differ from it: ${listed(paths)}.`,
+    hint: 'Something writes to them at the same time: stop it, then run the same command again.',
+  }),
+  RESTORE_PATH_UNKNOWN: ({ id, path }: { id: string; path: string }) => ({
+    message: `The backup ${id} holds nothing at "${path}".`,
+    hint: 'Paths are relative to the installation root, or "database:NAME".',
+  }),
+  DATABASE_UNREACHABLE: ({ name, file, error }: { name: string; file: string; error: string }) => ({
+    message: `The database "${name}" (${file}) cannot be opened: ${error}.`,
+    hint: 'Check the path under databases and the rights on the file and its folder.',
+  }),
+  DATABASE_MISSING: ({ name, file }: { name: string; file: string }) => ({
+    message: `The database "${name}" has no file yet at ${file}.`,
+    hint: 'If a step creates it, all is well; else correct the path under databases.',
+  }),
+  DATABASE_CORRUPT: ({ name, file, problems }: { name: string; file: string; problems: readonly string[] }) => ({
+    message: `The database "${name}" (${file}) is damaged: ${listed(problems)}.`,
+    hint: 'Repair it (sqlite3 .recover) or bring back a good copy before upgrading.',
+  }),
+  DATABASE_FOREIGN_KEYS: ({ name, file, problems }: { name: string; file: string; problems: readonly string[] }) => ({
+    message: `The database "${name}" (${file}) has rows whose foreign keys point to nothing: ${listed(problems)}.`,
+    hint: 'Correct these rows before upgrading: "PRAGMA foreign_key_check" lists them.',
+  }),
+  DATABASE_BUSY: ({ name, file, seconds }: { name: string; file: string; seconds: number }) => ({
+    message: `The database "${name}" (${file}) stayed locked by another process for ${seconds} s.`,
+    hint: 'Stop the program that writes to it (stopDuringUpgrade: true for its service), then try again.',
+  }),
+  DATABASE_KIND_UNSUPPORTED: ({ name, kind }: { name: string; kind: string }) => ({
+    message: `The database "${name}" is of the kind ${kind}, which this version of Rungs cannot back up yet.`,
+    hint: 'Support for it comes with a later release; until then only SQLite databases can be upgraded.',
+  }),
 } satisfies FailureRegistry;

@@ -58,7 +58,7 @@ export const migrationFailures = {
     message: `The step ${step} has no ${wanted}.`,
     hint: `Add ${wanted}: it is what takes the installation onwards.`,
   }),
-  STEP_SYNTAX: ({ step, error }: { step: string; error: string }) => ({
+  STEP_UNPARSABLE: ({ step, error }: { step: string; error: string }) => ({
     message: `The step ${step} cannot be read: ${error}.`.replace(/\.\.$/, '.'),
     hint: 'Correct the file; nothing is run before all steps can be read.',
   }),

@@ -26,6 +26,10 @@ export const runFailures = {
     message: `The journal ${file} could not be written: ${reason}.`,
     hint: 'Nothing more was done. See to the disk, then run "upgrade resume".',
   }),
+  JOURNAL_KIND_UNSUPPORTED: ({ kind }: { kind: string }) => ({
+    message: `A journal in ${kind} is not part of this release of Rungs.`,
+    hint: 'Leave "journal" out of upgrade.yaml: the journal is then kept in the state folder.',
+  }),
   RUN_UNFINISHED: ({ id, from, to, phase, course }: { id: string; from: string; to: string; phase: string; course: string }) => ({
     message: `Run ${id} (${from} → ${to}) is unfinished: it stopped in phase ${phase}${course === 'backwards' ? ', while rolling back' : ''}.`,
     hint: '"upgrade resume" finishes it, "upgrade rollback" undoes it.',

@@ -1,4 +1,147 @@
+// What goes wrong while a step runs, and around the lock that guards it.
 import type { FailureRegistry } from '../failure.ts';
 
+const half = (step: string, direction: string): string => `The ${direction} of step ${step}`;
+const seconds = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
+
+interface Half {
+  readonly step: string;
+  readonly direction: string;
+}
+
 export const stepFailures = {
+  LOCK_UNAVAILABLE: ({ file, problems }: { file: string; problems: readonly string[] }) => ({
+    message: `The lock ${file} cannot be taken: ${problems.join('; ')}.`,
+    hint: 'Install flock (package util-linux), perl or python3, and keep the state folder on a file system that has locks.',
+  }),
+  STEP_FAILED: ({ step, direction, reason }: Half & { reason: string }) => ({
+    message: `${half(step, direction)} failed: ${reason}`,
+    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
+  }),
+  STEP_THREW: ({ step, direction, error, at }: Half & { error: string; at?: string }) => ({
+    message: `${half(step, direction)} threw: ${error}${at === undefined ? '' : ` (${at})`}`,
+    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
+  }),
+  STEP_THREW_NO_ERROR: ({ step, direction, value }: Half & { value: string }) => ({
+    message: `${half(step, direction)} threw something that is not an Error: ${value}`,
+    hint: 'Throw an Error, so that the message and the line are known.',
+  }),
+  STEP_UNHANDLED: ({ step, direction, error, at }: Half & { error: string; at?: string }) => ({
+    message: `${half(step, direction)} left an error unhandled: ${error}${at === undefined ? '' : ` (${at})`}`,
+    hint: 'Await every promise that the step starts, and handle the errors of its event emitters.',
+  }),
+  STEP_RETURNED_FALSE: ({ step, direction }: Half) => ({
+    message: `${half(step, direction)} returned False.`,
+    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
+  }),
+  STEP_EXIT_CODE: ({ step, direction, code }: Half & { code: number }) => ({
+    message: `${half(step, direction)} ended with exit code ${code}.`,
+    hint:
+      code === 127
+        ? 'Exit code 127 mostly means that a command was not found: see the last lines of its output.'
+        : 'Read the last lines of its output, correct the step, and run the upgrade again.',
+  }),
+  STEP_EXITED: ({ step, direction, code }: Half & { code: number }) => ({
+    message: `${half(step, direction)} ended its process by itself (exit code ${code}) before it had finished.`,
+    hint: 'Return from the step instead of calling process.exit() or sys.exit(); throw to fail.',
+  }),
+  STEP_KILLED: ({ step, direction, signal }: Half & { signal: string }) => ({
+    message: `${half(step, direction)} was killed by ${signal}.`,
+    hint:
+      signal === 'SIGKILL'
+        ? 'Something else on this machine killed it, mostly the kernel for want of memory: see "dmesg", then run the upgrade again.'
+        : 'Find out who sent the signal, then run the upgrade again.',
+  }),
+  STEP_NEVER_SETTLED: ({ step, direction }: Half) => ({
+    message: `${half(step, direction)} waits for a promise that nothing can settle any more.`,
+    hint: 'Look for a promise whose resolve is never called, or a stream or an emitter that is awaited after it has ended.',
+  }),
+  STEP_TIMEOUT: ({ step, direction, timeoutMs }: Half & { timeoutMs: number }) => ({
+    message: `${half(step, direction)} did not end within ${seconds(timeoutMs)}; its processes were ended.`,
+    hint: 'If it only needs longer, give it "timeout" in its metadata (for example timeout: 30m), or raise timeouts.step in upgrade.yaml.',
+  }),
+  STEP_CANCELLED: ({ step, direction }: Half) => ({
+    message: `${half(step, direction)} was cancelled while it ran.`,
+    hint: 'Nothing is wrong with the step: run the upgrade again when you want it to go on.',
+  }),
+  STEP_OUT_OF_MEMORY: ({ step, direction, limitBytes }: Half & { limitBytes: number | null }) => ({
+    message: `${half(step, direction)} used more memory than ${limitBytes === null ? 'its process may have' : mebibytes(limitBytes)}; its processes were ended.`,
+    hint: 'Work in batches (checkpoint, iterate) instead of loading everything, or raise "memory" in its metadata.',
+  }),
+  STEP_NO_FUNCTION: ({ step, direction, file, found }: Half & { file: string; found: string }) => ({
+    message: `${half(step, direction)} cannot run: ${file} has ${found === 'undefined' ? `no ${direction}` : `a ${direction} that is ${found}`}.`,
+    hint: `Give ${file} a function "${direction}": in defineStep({ … }), as a named export, or migrate_${direction}(project_root) in Python.`,
+  }),
+  STEP_SYNTAX: ({ file, error }: { file: string; error: string }) => ({
+    message: `${file} is not valid: ${error}`,
+    hint: 'Correct the syntax. In TypeScript steps, types are only stripped: enum, namespace and parameter properties do not work.',
+  }),
+  STEP_IMPORT: ({ file, error }: { file: string; error: string }) => ({
+    message: `${file} imports something that is not there: ${error}`,
+    hint: 'Import helpers by relative path with their extension (./_helper.ts), from the same transition folder; packages must be installed in the installation.',
+  }),
+  STEP_LOAD: ({ file, error }: { file: string; error: string }) => ({
+    message: `${file} could not be loaded: ${error}`,
+    hint: 'Loading a step must only define it: move what fails, and every top-level await, into forward or backward.',
+  }),
+  STEP_SQL: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
+    message: `${half(step, direction)} failed in ${file}${line === null ? '' : `, line ${line}`}: ${error}`,
+    hint: 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.',
+  }),
+  STEP_SQL_PARTIAL: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
+    message: `${half(step, direction)} failed outside a transaction in ${file}${line === null ? '' : `, line ${line}`}: ${error}`,
+    hint: 'The statements before it stay until they are rolled back or restored. Correct it, and leave out "transaction: false" where you can.',
+  }),
+  STEP_OWN_TRANSACTION: ({ step, file, line, word }: { step: string; file: string; line: number | null; word: string }) => ({
+    message: `Step ${step} has its own ${word} in ${file}${line === null ? '' : `, line ${line}`}, but it already runs in a transaction.`,
+    hint: 'Remove it, or add the line "-- rungs: { transaction: false }" at the top of the file and make the step safe to be interrupted.',
+  }),
+  STEP_FOREIGN_KEYS: ({ step, direction, database, tables }: Half & { database: string; tables: readonly string[] }) => ({
+    message: `${half(step, direction)} would leave rows of ${tables.join(', ')} in database ${database} that refer to nothing.`,
+    hint: 'Keep or move the rows that they refer to. What the step had changed in the database was taken back.',
+  }),
+  STEP_DATABASE_UNKNOWN: ({ step, database, known }: { step: string; database: string | null; known: readonly string[] }) => ({
+    message:
+      database === null
+        ? `Step ${step} names no database, and the configuration has ${known.length === 0 ? 'none' : `several: ${known.join(', ')}`}.`
+        : `Step ${step} uses database "${database}", which upgrade.yaml does not have (it has ${known.length === 0 ? 'none' : known.join(', ')}).`,
+    hint: 'Name one of the databases of upgrade.yaml, or add it there.',
+  }),
+  STEP_DATABASE_KIND: ({ step, database, kind }: { step: string; database: string; kind: string }) => ({
+    message: `Step ${step} uses database "${database}" as SQLite, but it is ${kind}.`,
+    hint: 'Use a SQLite database here.',
+  }),
+  STEP_DATABASE_OPEN: ({ step, database, file, error }: { step: string; database: string; file: string; error: string }) => ({
+    message: `Step ${step} cannot open database "${database}" at ${file}: ${error}`,
+    hint: 'Check that the file is there, is a SQLite database, and may be written by this user.',
+  }),
+  STEP_DATABASE_BUSY: ({ step, database, waitedMs }: { step: string; database: string; waitedMs: number }) => ({
+    message: `Step ${step} waited ${seconds(waitedMs)} for database "${database}", which another process keeps locked.`,
+    hint: 'Stop whatever writes to it during the upgrade (stopDuringUpgrade: true for its service), or raise timeouts.lock.',
+  }),
+  STEP_PATH_OUTSIDE: ({ step, path, target, root }: { step: string; path: string; target: string; root: string }) => ({
+    message: `Step ${step} may not touch "${path}": it leads to ${target}, outside the installation ${root}.`,
+    hint: 'Steps change files inside the installation root only. Where a link leads out, change the link or the root.',
+  }),
+  STEP_PATH_PROTECTED: ({ step, path }: { step: string; path: string }) => ({
+    message: `Step ${step} may not touch "${path}": it belongs to the journal and the backups of the upgrade itself.`,
+    hint: 'Leave the state folder and the backup folder alone.',
+  }),
+  STEP_FILE: ({ step, path, error }: { step: string; path: string; error: string }) => ({
+    message: `Step ${step} cannot change "${path}": ${error}`,
+    hint: 'Check that the path is there, is of the kind that the step expects, and may be written by this user.',
+  }),
+  STEP_HOST: ({ error }: { error: string }) => ({
+    message: `The process that runs steps could not be started: ${error}`,
+    hint: 'Check that this Node.js (24 or newer) can start child processes here and that there is memory left, then try again.',
+  }),
+  STEP_INTERPRETER: ({ step, file, interpreter, error }: { step: string; file: string; interpreter: string; error: string }) => ({
+    message: `Step ${step} needs ${interpreter} to run ${file}, which cannot be started: ${error}`,
+    hint: `Install ${interpreter}, or correct the first line (#!) of the file.`,
+  }),
+  UNDO_RECORD_CORRUPT: ({ file, line }: { file: string; line: number }) => ({
+    message: `The undo record ${file} cannot be read at line ${line}.`,
+    hint: 'Keep the file. Restore the installation from the backup: "upgrade backup list", then "upgrade backup restore ID".',
+  }),
 } satisfies FailureRegistry;

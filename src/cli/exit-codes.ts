@@ -1,0 +1,49 @@
+// What a command's end means to the shell: the contract's table.
+import type { Failure } from '../model/failure.ts';
+import type { Outcome, ResultDocument } from '../model/run.ts';
+
+export const exitCodes = { done: 0, bug: 1, usage: 2, refused: 3, rolledBack: 10, stopped: 11, stranded: 12, locked: 75 } as const;
+
+const ofOutcome: Readonly<Record<Outcome, number>> = {
+  committed: exitCodes.done,
+  'nothing-to-do': exitCodes.done,
+  refused: exitCodes.refused,
+  'rolled-back': exitCodes.rolledBack,
+  stopped: exitCodes.stopped,
+  stranded: exitCodes.stranded,
+};
+
+// Refusals of something that is well-formed. Every other code that stops a command early means that config, migrations or usage are wrong.
+const refusals: ReadonlySet<string> = new Set([
+  'FROM_MISMATCH',
+  'DOWNGRADE_REFUSED',
+  'PLAN_CHANGED',
+  'PLAN_FILES_CHANGED',
+  'RUN_UNFINISHED',
+  'RUN_STRANDED',
+  'RUN_ROLLING_BACK',
+  'ROLLBACK_NEEDED',
+  'NO_UNFINISHED_RUN',
+  'RUN_UNKNOWN',
+  'BACKUP_UNKNOWN',
+  'NOT_CONFIRMED',
+  'JOURNAL_CORRUPT',
+  'JOURNAL_MISSING',
+  'JOURNAL_NEWER',
+  'VERSION_CHANGED',
+  'DETACHED_RUN_DID_NOT_START',
+]);
+const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_'];
+
+export function exitCodeOfResult({ outcome, failure }: Pick<ResultDocument, 'outcome' | 'failure'>): number {
+  if (outcome === 'refused' && failure?.code === 'LOCK_HELD') return exitCodes.locked;
+  return ofOutcome[outcome];
+}
+
+export function exitCodeOfFailures(failures: readonly Failure[]): number {
+  const codes = failures.map(({ code }): string => code);
+  if (codes.includes('INTERNAL') || codes.includes('JOURNAL_WRITE_FAILED')) return exitCodes.bug;
+  if (codes.includes('LOCK_HELD')) return exitCodes.locked;
+  const isRefusal = (code: string): boolean => refusals.has(code) || refusedPrefixes.some((prefix) => code.startsWith(prefix));
+  return codes.length > 0 && codes.every(isRefusal) ? exitCodes.refused : exitCodes.usage;
+}
