@@ -50,13 +50,13 @@ interface Context {
 
 function describe({ issue, path }: Leaf, { source, of, under, value }: Context): readonly Failure[] {
   const place = (at: Path, on: 'key' | 'value') => ({ place: source.placeAt([...under, ...at], on) });
-  const key = nameOf(path);
+  const key = nameOf(path, under);
   const found = valueAt(value, path);
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.replace('keys:', '').split(',');
     return issue.keys.map((unknown) => {
       const at = [...path, unknown];
-      return failure('UNKNOWN_KEY', { of, key: nameOf(at), nearest: nearest(unknown, known), known }, place(at, 'key'));
+      return failure('UNKNOWN_KEY', { of, key: nameOf(at, under), nearest: nearest(unknown, known), known }, place(at, 'key'));
     });
   }
   if (issue.code === 'invalid_key') return [failure('BAD_NAME', { of, key, expected: issue.issues[0]?.message ?? 'a name' }, place(path, 'key'))];
@@ -112,8 +112,9 @@ function structuredCloneOf(value: unknown): unknown {
   return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, structuredCloneOf(inner)])) : value;
 }
 
-function nameOf(path: Path): string {
-  return path.reduce<string>((name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? String(key) : `${name}.${String(key)}`), '') || 'the whole file';
+function nameOf(path: Path, under: Path): string {
+  const whole = under.length === 0 ? 'the whole file' : String(under.at(-1));
+  return path.reduce<string>((name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? String(key) : `${name}.${String(key)}`), '') || whole;
 }
 
 function shown(value: unknown): string {
