@@ -1,8 +1,8 @@
 // data/uploads/2024/ada1--note.txt moves to data/uploads/ada1/2024--note.txt, and back. Each move is one rename.
-import { readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineStep } from 'rungs';
-import type { StepContext, StepFiles } from 'rungs';
+import type { StepContext } from 'rungs';
 
 const uploads = 'data/uploads';
 
@@ -13,20 +13,20 @@ export default defineStep({
   idempotent: true,
 
   // Asked when a run was killed while this step was at work.
-  check: async ({ files }) => {
-    const [byYear, byUser] = [await filesByYear(files), await filesByUser(files)];
+  check: async (ctx) => {
+    const [byYear, byUser] = [await filesByYear(ctx), await filesByUser(ctx)];
     if (byYear.length > 0 && byUser.length > 0) return 'partial';
     return byYear.length > 0 ? 'not-applied' : 'applied';
   },
 
   forward: async (ctx) => {
-    await moveAll(ctx, await filesByYear(ctx.files));
+    await moveAll(ctx, await filesByYear(ctx));
     await relink(ctx, /^(\d{4})\/(.+?)--(.+)$/, '$2/$1--$3');
     await ctx.files.updateYaml('config/app.yaml', (doc) => doc.setIn(['uploads', 'layout'], 'by-user'));
   },
 
   backward: async (ctx) => {
-    await moveAll(ctx, await filesByUser(ctx.files));
+    await moveAll(ctx, await filesByUser(ctx));
     await relink(ctx, /^(.+)\/(\d{4})--(.+)$/, '$2/$1--$3');
     await ctx.files.updateYaml('config/app.yaml', (doc) => doc.setIn(['uploads', 'layout'], 'by-year'));
   },
@@ -38,18 +38,20 @@ interface Move {
   readonly to: string;
 }
 
-async function filesByYear(files: StepFiles): Promise<readonly Move[]> {
-  return movesOf(files, (folder) => /^\d{4}$/.test(folder), /^(.+?)--(.+)$/, (year, [, login, name]) => `${login}/${year}--${name}`);
+function filesByYear(ctx: StepContext): Promise<readonly Move[]> {
+  return movesOf(ctx, (folder) => /^\d{4}$/.test(folder), /^(.+?)--(.+)$/, (year, [, login, name]) => `${login}/${year}--${name}`);
 }
 
-async function filesByUser(files: StepFiles): Promise<readonly Move[]> {
-  return movesOf(files, (folder) => !/^(\d{4}|incoming|latest)$/.test(folder), /^(\d{4})--(.+)$/, (login, [, year, name]) => `${year}/${login}--${name}`);
+function filesByUser(ctx: StepContext): Promise<readonly Move[]> {
+  return movesOf(ctx, (folder) => !/^(\d{4}|incoming)$/.test(folder), /^(\d{4})--(.+)$/, (login, [, year, name]) => `${year}/${login}--${name}`);
 }
 
-async function movesOf(files: StepFiles, isWanted: (folder: string) => boolean, pattern: RegExp, target: (folder: string, match: RegExpExecArray) => string): Promise<readonly Move[]> {
+// To look, plain `node:fs` is fine. To change something, `files` is better.
+async function movesOf({ root }: StepContext, isWanted: (folder: string) => boolean, pattern: RegExp, target: (folder: string, match: RegExpExecArray) => string): Promise<readonly Move[]> {
   const moves: Move[] = [];
-  for (const folder of (await files.list(uploads)).filter(isWanted)) {
-    for (const name of await files.list(`${uploads}/${folder}`)) {
+  const entries = await readdir(join(root, uploads), { withFileTypes: true });
+  for (const { name: folder } of entries.filter((entry) => entry.isDirectory() && isWanted(entry.name))) {
+    for (const name of (await readdir(join(root, uploads, folder))).toSorted()) {
       const match = pattern.exec(name);
       if (match !== null) moves.push({ folder: `${uploads}/${folder}`, from: `${uploads}/${folder}/${name}`, to: `${uploads}/${target(folder, match)}` });
     }
