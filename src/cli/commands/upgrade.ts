@@ -1,0 +1,59 @@
+// `upgrade`: plans, asks where the plan breaks something or cannot be undone, runs, and reports.
+import { fail } from '../../model/failure.ts';
+import { stepsOf } from '../../model/plan.ts';
+import type { PreparedPlan } from '../../session/planning.ts';
+import { UpdateManager } from '../../update-manager.ts';
+import { exitCodeOfResult } from '../exit-codes.ts';
+import { untilInterrupted } from '../interrupts.ts';
+import { openManager, type PlanFlags } from '../manager.ts';
+import { reportersFor } from '../output.ts';
+import type { RunFlags } from '../program.ts';
+import type { Terminal } from '../terminal.ts';
+
+export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<number> {
+  const manager = await openManager(flags, terminal);
+  const prepared = await manager.plan(planRequest(flags));
+  if (flags.planHash !== undefined && prepared.hash !== flags.planHash) throw fail('PLAN_CHANGED', { expected: flags.planHash, actual: prepared.hash });
+  if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
+  await confirm(prepared, flags, terminal);
+  if (flags.detach === true) return startDetached(manager, prepared, flags, terminal);
+  return runAndReport(manager, flags, terminal, (signal) => manager.run(prepared, { signal }));
+}
+
+export function planRequest({ from, to, allowDowngrade }: PlanFlags) {
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), allowDowngrade: allowDowngrade === true };
+}
+
+/** Lets the reporters hear a run, and gives the exit code of its outcome. */
+export async function runAndReport(
+  manager: UpdateManager,
+  flags: RunFlags,
+  terminal: Terminal,
+  run: (signal: AbortSignal) => Promise<import('../../model/run.ts').ResultDocument>,
+): Promise<number> {
+  const reporters = reportersFor(flags, terminal);
+  manager.on('event', (event) => {
+    for (const reporter of reporters) reporter.onEvent(event);
+  });
+  const result = await untilInterrupted(terminal, run);
+  for (const reporter of reporters) reporter.finish(result);
+  return exitCodeOfResult(result);
+}
+
+/** A question is asked only on a terminal, and only when the plan breaks something or cannot be undone. */
+async function confirm(prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<void> {
+  const breaking = prepared.transitions.filter(({ breaking: breaks, steps }) => breaks || steps.some((step) => step.breaking)).map(({ id }) => id);
+  const irreversible = stepsOf(prepared)
+    .filter(({ isReversible }) => !isReversible)
+    .map(({ id }) => id);
+  if (flags.yes === true || !terminal.canAsk || breaking.length + irreversible.length === 0) return;
+  if (breaking.length > 0) terminal.err(`These transitions break something: ${breaking.join(', ')}.\n`);
+  if (irreversible.length > 0) terminal.err(`These steps have no backward, and are undone from the backup alone: ${irreversible.join(', ')}.\n`);
+  if (!(await terminal.ask(`Upgrade ${prepared.product} from ${prepared.from} to ${prepared.to}?`))) throw fail('NOT_CONFIRMED', {});
+}
+
+async function startDetached(manager: UpdateManager, prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<number> {
+  const { runId } = await manager.start(prepared);
+  terminal.out(flags.json === true ? `${JSON.stringify({ runId })}\n` : `${runId}\n`);
+  return 0;
+}

@@ -1,0 +1,26 @@
+// What signals mean to a run: the first SIGINT or SIGTERM stops it at the next safe point, a second SIGINT at once, SIGHUP nothing.
+import { failure, UpgradeError } from '../model/failure.ts';
+import type { Terminal } from './terminal.ts';
+
+// What a shell sees of a program that died of SIGINT.
+const interrupted = 130;
+
+export async function untilInterrupted<T>(terminal: Terminal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const stop = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) {
+      if (signal !== 'SIGINT') return;
+      terminal.err('\nStopped at once. "upgrade resume" goes on, "upgrade rollback" undoes.\n');
+      process.exit(interrupted);
+    }
+    terminal.err(`\n${signal}: stopping at the next safe point and putting everything back. Press Ctrl-C again to stop at once.\n`);
+    controller.abort(new UpgradeError([failure('CANCELLED', { signal })]));
+  };
+  const ignore = (): void => undefined;
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', ignore);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', ignore);
+  }
+}

@@ -1,0 +1,70 @@
+// The status document: what is installed, what is pending, what is unfinished. Reads names and the journal, no step and no service.
+import { readTransitionGraph } from '../discover/transitions.ts';
+import { lockHolder } from '../lock/lock.ts';
+import type { Config } from '../model/config.ts';
+import { failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
+import type { BackupRecord } from '../model/ports.ts';
+import type { RunRecord } from '../model/run.ts';
+import type { Version } from '../model/version.ts';
+import { routeToHighest } from '../plan/route.ts';
+import { readJournal, type ReadingPorts } from './adapters.ts';
+import { phaseOfRun } from './lock-holder.ts';
+
+export interface StatusDocument {
+  readonly product: string;
+  readonly version: Version | null;
+  /** The highest version that the migrations reach from here. */
+  readonly latest: Version | null;
+  /** Ids of the transitions that lead there. */
+  readonly pending: readonly string[];
+  readonly state: 'up-to-date' | 'pending' | 'unfinished' | 'error';
+  readonly run: RunSummary | null;
+  readonly lock: { readonly host: string | null; readonly pid: number | null; readonly since: string | null; readonly phase: string | null } | null;
+  readonly lastRun: RunSummary | null;
+  readonly backups: readonly BackupRecord[];
+  readonly ladders: readonly { readonly name: string; readonly height: number | null; readonly latest: number | null; readonly pending: readonly string[] }[];
+  readonly problems: readonly Failure[];
+}
+
+export type RunSummary = Pick<RunRecord, 'id' | 'from' | 'to' | 'direction' | 'phase' | 'course' | 'startedAt' | 'finishedAt' | 'outcome' | 'failure' | 'attempts'>;
+
+export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
+  const { runs, backups } = await readJournal(config, async (journal) => ({ runs: (await journal?.runs(1)) ?? [], backups: (await journal?.backups()) ?? [] }));
+  const last = runs[0] ?? null;
+  const open = last !== null && (last.outcome === null || last.outcome === 'stranded') ? last : null;
+  const problems: Failure[] = [];
+  let version: Version | null = null;
+  let route: { readonly to: Version; readonly transitions: readonly string[] } | null = null;
+  try {
+    version = await installation.readVersion();
+    const graph = await readTransitionGraph(config);
+    if (graph.problems.length > 0) throw new UpgradeError(graph.problems);
+    route = version === null ? null : routeToHighest(graph.transitions, version);
+  } catch (error) {
+    problems.push(...failuresOf(error));
+  }
+  const holder = lockHolder(config.state);
+  return {
+    product: config.product,
+    version,
+    latest: route?.to ?? version,
+    pending: route?.transitions ?? [],
+    state: stateOf(open, problems, route?.transitions ?? []),
+    run: open === null ? null : summary(open),
+    lock: holder === null ? null : { host: holder.host, pid: holder.pid, since: holder.since, phase: await phaseOfRun(config) },
+    lastRun: last === null ? null : summary(last),
+    backups,
+    ladders: [],
+    problems,
+  };
+}
+
+function stateOf(open: RunRecord | null, problems: readonly Failure[], pending: readonly string[]): StatusDocument['state'] {
+  if (open?.outcome === 'stranded' || problems.length > 0) return 'error';
+  if (open !== null) return 'unfinished';
+  return pending.length > 0 ? 'pending' : 'up-to-date';
+}
+
+export function summary({ id, from, to, direction, phase, course, startedAt, finishedAt, outcome, failure, attempts }: RunRecord): RunSummary {
+  return { id, from, to, direction, phase, course, startedAt, finishedAt, outcome, failure, attempts };
+}
