@@ -17,13 +17,12 @@ export function renderFailures(failures: readonly Failure[], style: FailureStyle
 }
 
 export function renderFailure({ code, message, hint, place, phase, step, log }: Failure, { ink = createInk(false), columns = 80, hasLog = true }: FailureStyle = {}): readonly string[] {
-  const where = [place === undefined ? null : placeText(place), step ?? null, phase === undefined ? null : `in ${phase}`].filter((part) => part !== null);
+  const where = [place === undefined ? null : placeText(place), step ?? null, phase === undefined ? null : `in ${phase}`, code].filter((part) => part !== null);
   return [
     ...hanging(`${ink.bad(marks.failed)} `, message, columns),
-    ...(where.length === 0 ? [] : hanging('  ', where.join(', '), columns).map(ink.quiet)),
+    ...hanging('  ', where.join(` ${marks.note} `), columns).map(ink.quiet),
     ...(hasLog ? (log ?? []).map((line) => `  ${ink.quiet(marks.output)} ${line}`) : []),
     ...hanging(`  ${ink.quiet(marks.arrow)} `, hint, columns),
-    ...hanging('  ', ink.quiet(code), columns),
   ];
 }
 

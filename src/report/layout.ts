@@ -15,7 +15,7 @@ export function createInk(hasColor: boolean): Ink {
 }
 
 /** `NO_COLOR` (no-color.org) and `--no-color` win; else a terminal is coloured. */
-export function wantsColor(isTerminal: boolean, { flag, env = process.env }: { readonly flag?: boolean; readonly env?: NodeJS.ProcessEnv } = {}): boolean {
+export function wantsColor(isTerminal: boolean, { flag, env = process.env }: { readonly flag?: boolean; readonly env?: Readonly<Record<string, string | undefined>> } = {}): boolean {
   return flag !== false && isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
 }
 

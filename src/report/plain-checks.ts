@@ -32,5 +32,5 @@ export function probeLine(screen: Screen, { name, status, attempts, durationMs, 
 }
 
 export function restoredLine(screen: Screen, { path, why }: RestoredPath): void {
-  screen.line(4, screen.ink.back(marks.back), `${path}  ${screen.ink.quiet(why)}`);
+  screen.line(2, screen.ink.back(marks.back), `${path}  ${screen.ink.quiet(why)}`);
 }

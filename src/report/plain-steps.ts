@@ -52,10 +52,10 @@ export function createStepLines(screen: Screen): StepLines {
       const entry = going.get(step);
       if (entry !== undefined) entry.output = [...entry.output.slice(1 - shownOutput), line];
     },
-    finished({ step, status, durationMs, failure }) {
+    finished({ step, action, status, durationMs, failure }) {
       const entry = going.get(step);
       going.delete(step);
-      screen.line(4, marksOf[status], titleOf(step, status === 'reverted' ? '' : entry?.description), durationMs);
+      screen.line(transition === null ? 2 : 4, marksOf[status], titleOf(step, action === 'revert' ? '' : entry?.description), durationMs);
       if (failure === undefined || screen.verbosity === 'verbose') return;
       const said = failure.log ?? entry?.output ?? [];
       if (said.length > shownOutput) screen.output(6, [ink.quiet(`… ${count(said.length - shownOutput, 'line')} before`)]);

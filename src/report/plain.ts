@@ -26,6 +26,8 @@ export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOpti
   const clean = (text: string) => sanitize(scrub(text));
   let phase: PhaseName | null = null;
   let isNamed = false;
+  /** What there is to say of a phase that is one line. */
+  let note = '';
 
   /** The phase's name above what is told of it; a phase of which nothing is told gets one line when it ends. */
   function header(): void {
@@ -40,16 +42,18 @@ export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOpti
     switch (event.type) {
       case 'run-started': {
         const size = `${count(event.steps, 'step')}${event.resumed ? ', taken up again' : ''}`;
-        return screen.print(`${ink.strong(event.product)}  ${event.from} ${marks.arrow} ${event.to}  ${ink.quiet(size)}\n`);
+        screen.print(`${ink.strong(event.product)}  ${event.from} ${marks.arrow} ${event.to}  ${ink.quiet(size)}`);
+        return screen.print('');
       }
       case 'phase-started':
         phase = event.phase;
         isNamed = false;
+        note = '';
         steps.transition(null);
         return screen.show(phase);
       case 'phase-finished': {
         const mark = event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
-        if (!isNamed) screen.line(0, mark, ink.strong(event.phase), event.durationMs);
+        if (!isNamed) screen.line(0, mark, `${ink.strong(event.phase)}${note === '' ? '' : `  ${note}`}`, event.durationMs);
         else if (event.status === 'failed') screen.line(0, mark, `${ink.strong(event.phase)} failed`, event.durationMs);
         phase = null;
         return screen.clear();
@@ -60,8 +64,8 @@ export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOpti
       case 'backup-progress':
         return screen.show(`backup  ${bytes(event.doneBytes)} of ${bytes(event.totalBytes)}`);
       case 'backup-verified':
-        header();
-        return screen.line(2, ink.good(marks.done), `${count(event.backup.files, 'file')}, ${bytes(event.backup.bytes)}, ${event.backup.verified ? 'read back and equal' : 'not verified'}`);
+        note = `${count(event.backup.files, 'file')}, ${bytes(event.backup.bytes)}, ${event.backup.verified ? 'read back and equal' : 'not verified'}`;
+        return;
       case 'backup-pruned':
         if (verbosity === 'verbose') screen.line(2, ink.quiet(marks.note), `old backup ${event.id} removed`);
         return;
@@ -96,7 +100,7 @@ export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOpti
       case 'rollback-proven': {
         header();
         const found = event.restored === 0 ? 'all as before' : `${event.restored} put back, now all as before`;
-        return screen.line(4, ink.good(marks.done), `${count(event.compared, 'path')} compared with the backup: ${found}`);
+        return screen.line(2, ink.good(marks.done), `${count(event.compared, 'path')} compared with the backup: ${found}`);
       }
       case 'warning':
         return screen.line(2, ink.back(marks.warning), event.message);

@@ -17,9 +17,10 @@ const shownRestored = 12;
 
 export function renderSummary(result: ResultDocument, options: SummaryOptions): readonly string[] {
   const { ink, columns } = options;
-  const lines = ['', spread(headline(result, ink), ink.quiet(duration(result.durationMs)), columns)];
-  const details = result.outcome === 'committed' ? committed(result) : [];
-  for (const text of details) lines.push(...hanging('  ', text, columns).map(ink.quiet));
+  const { mark, now, how } = headline(result, ink);
+  const lines = ['', spread(`${mark} ${ink.strong(`${result.product} ${now}`)}`, ink.quiet(duration(result.durationMs)), columns)];
+  const details = result.outcome === 'committed' ? committed(result) : [how];
+  for (const text of details) lines.push(...hanging('  ', text, columns));
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));
   lines.push(...putBack(result, options));
   for (const warning of result.warnings) lines.push(...hanging(`${ink.back(marks.warning)} `, warning, columns));
@@ -29,36 +30,40 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
   return lines;
 }
 
-function headline(result: ResultDocument, ink: Ink): string {
-  const { product, from, to, version } = result;
+/** What is installed now comes first; how it came to that is the second line. */
+function headline(result: ResultDocument, ink: Ink): { readonly mark: string; readonly now: string; readonly how: string } {
+  const { from, to, version } = result;
   const isDown = from !== null && to !== null && compareVersions(from, to) > 0;
-  const way = `${isDown ? 'downgrade' : 'upgrade'}${to === null ? '' : ` to ${to}`}`;
-  const isCancelled = result.failure?.code === 'CANCELLED';
-  const at = (text: string) => ink.strong(`${product} ${text}`);
+  const way = `The ${isDown ? 'downgrade' : 'upgrade'}${to === null ? '' : ` to ${to}`}`;
+  const ended = result.failure?.code === 'CANCELLED' ? 'was cancelled' : 'failed';
   switch (result.outcome) {
     case 'committed':
-      return `${ink.good(marks.done)} ${at(`is at ${version ?? to} now`)}${from === null ? '' : `, was at ${from}`}`;
+      return { mark: ink.good(marks.done), now: `is at ${version ?? to} now`, how: '' };
     case 'nothing-to-do':
-      return `${ink.good(marks.done)} ${at(`is at ${version ?? to}`)}: nothing to do`;
+      return { mark: ink.good(marks.done), now: `is at ${version ?? to}`, how: 'Nothing to do.' };
     case 'refused':
-      return `${ink.bad(marks.failed)} ${at(version === null ? 'was not touched' : `stays at ${version}`)}: the ${way} was refused, nothing was changed`;
+      return { mark: ink.bad(marks.failed), now: version === null ? 'was not touched' : `stays at ${version}`, how: `${way} was refused. Nothing was changed.` };
     case 'rolled-back':
-      return `${ink.back(marks.back)} ${at(`is at ${version ?? from}, as before`)}: the ${way} ${isCancelled ? 'was cancelled' : 'failed'} and was rolled back`;
+      return { mark: ink.back(marks.back), now: `is at ${version ?? from}, as before`, how: `${way} ${ended} and was rolled back.` };
     case 'stopped':
-      return `${ink.bad(marks.failed)} ${at(version === null ? 'stopped on its way' : `is at ${version}`)}: the ${way} stopped at a failing step; the steps before it stay`;
+      return { mark: ink.bad(marks.failed), now: version === null ? 'stopped on its way' : `is at ${version}`, how: `${way} stopped at a failing step. The steps before it stay; the next run goes on from there.` };
     case 'stranded':
-      return `${ink.bad(`${marks.failed} STRANDED`)}  ${at(`is between ${from} and ${to}`)}: the ${way} failed, and could not be rolled back`;
+      return {
+        mark: ink.bad(`${marks.failed} STRANDED:`),
+        now: from === null || to === null ? 'is in between' : `is between ${from} and ${to}`,
+        how: `${way} ${ended}, and the way back could not be completed. Everything that tells of it is kept; change nothing by hand before you have read on.`,
+      };
   }
 }
 
-function committed({ steps, services, probes, backup }: ResultDocument): readonly string[] {
+function committed({ from, steps, services, probes, backup }: ResultDocument): readonly string[] {
   const parts = [
-    steps.length > 0 ? count(steps.length, 'step') : null,
-    services.length > 0 ? `${count(services.length, 'service')} well` : null,
+    count(steps.length, 'step'),
+    services.length > 0 ? `${count(services.length, 'service')} up` : null,
     probes.length > 0 ? `${count(probes.length, 'probe')} passed` : null,
     backup === null ? null : `backup ${backup.id} (${bytes(backup.bytes)})`,
   ].filter((part) => part !== null);
-  return parts.length === 0 ? [] : [parts.join(', ')];
+  return [`${from === null ? '' : `Was at ${from}. `}${parts.join(', ')}.`];
 }
 
 function failed({ failure, failures }: ResultDocument, { ink, columns, hasEvidence }: SummaryOptions): readonly string[] {
