@@ -1,0 +1,113 @@
+// Runs the orders of a run outside this process, each kind by its runner. Promises an outcome, with its own clear failure, for every order that was begun.
+import type { RunContext, StepExecutor } from '../model/ports.ts';
+import type { StepOrder, StepOutcome } from '../model/run.ts';
+import { stepEnvironment } from './environment.ts';
+import { dropMarkers, hasSavedCheckpoint, verdictsByMarker } from './examine.ts';
+import { guardStep } from './guard.ts';
+import { defaultMemory, doneOutcome, endedFailure, failedOutcome, limitsOf, outputOf, survivorsOf } from './half.ts';
+import type { StepExecutorOptions } from './half.ts';
+import { createHostedRunner } from './hosted.ts';
+import { runScript } from './script.ts';
+import { undoRecorded } from './undo.ts';
+
+export type { StepExecutorOptions } from './half.ts';
+
+export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
+  const hosted = createHostedRunner(options);
+  let lastRun: string | null = null;
+  const told = new Set<number>();
+  return {
+    execute: async (orders, run) => {
+      lastRun = run.id;
+      const outcomes: StepOutcome[] = [];
+      for (const batch of batchesOf(orders)) {
+        if (run.signal.aborted) break;
+        const [first] = batch;
+        const settled = isScript(first) ? [await executeScript(first, run, options)] : await hosted.execute(batch, run);
+        outcomes.push(...settled);
+        for (const { survivors = [] } of settled) for (const { pid } of survivors) told.add(pid);
+        if (settled.length < batch.length || settled.at(-1)?.status === 'failed') break;
+      }
+      return outcomes;
+    },
+    examine: async (order, run) => {
+      await hosted.release();
+      const [verdict] = await verdictsByMarker([order], options.config, run);
+      if (verdict !== null && verdict !== undefined) return verdict;
+      if (!order.step.hasCheck || isScript(order)) return 'unknown';
+      return verdictOfCheck(order, await hosted.check(order, run));
+    },
+    hasCheckpoint: async (order, run) => {
+      await hosted.release();
+      return hasSavedCheckpoint(order, options.config, run);
+    },
+    undoRecorded: async (order, run) => {
+      await hosted.release();
+      return undoRecorded(order, options.config, run);
+    },
+    removeMarkers: async () => {
+      await hosted.release();
+      await dropMarkers(options.config);
+    },
+    close: async () => {
+      await hosted.close();
+      if (lastRun === null) return;
+      const survivors = (await survivorsOf(lastRun, null)).filter(({ pid }) => !told.has(pid));
+      if (survivors.length > 0) options.events.emit({ type: 'warning', message: `Processes of steps still run: ${survivors.map(({ pid, command }) => `${pid} (${options.scrub(command)})`).join(', ')}` });
+    },
+  };
+}
+
+/** SQL steps that follow each other go together; each other step by itself. */
+function batchesOf(orders: readonly StepOrder[]): readonly (readonly [StepOrder, ...StepOrder[]])[] {
+  const batches: [StepOrder, ...StepOrder[]][] = [];
+  for (const order of orders) {
+    const last = batches.at(-1);
+    if (last !== undefined && order.step.kind === 'sql' && last[0].step.kind === 'sql' && last[0].action === order.action) last.push(order);
+    else batches.push([order]);
+  }
+  return batches;
+}
+
+function isScript({ step }: StepOrder): boolean {
+  return step.kind === 'sh' || step.kind === 'py';
+}
+
+async function executeScript(order: StepOrder, run: RunContext, options: StepExecutorOptions): Promise<StepOutcome> {
+  const { config, scrub } = options;
+  const startedAt = performance.now();
+  const limits = limitsOf(order, config, defaultMemory());
+  const output = outputOf(order, run, options, null);
+  const mark = { runId: run.id, step: order.step.id };
+  const { failure: why, guard } = await runScript({
+    order,
+    root: config.root,
+    env: { ...process.env, ...stepEnvironment(config, run, order) },
+    lockFd: options.lockFd,
+    output,
+    guard: (pid) =>
+      guardStep({
+        pid,
+        mark: () => mark,
+        timeoutMs: () => limits.timeoutMs,
+        memoryBytes: () => limits.memoryBytes,
+        signal: run.signal,
+        graceMs: options.graceMs ?? 5_000,
+        onEnd: () => {},
+      }),
+  });
+  guard?.stop();
+  const reason = guard?.reason() ?? null;
+  const durationMs = performance.now() - startedAt;
+  const survivors = reason === null && guard !== null ? await survivorsOf(run.id, order.step.id) : [];
+  const log = output.close();
+  // One that ended well although it was told to stop has done its work.
+  if (why === null) return doneOutcome(order, durationMs, survivors);
+  return failedOutcome(order, durationMs, reason === null ? why : endedFailure(order, reason, limits), { log, scrub, survivors });
+}
+
+function verdictOfCheck({ direction }: StepOrder, state: unknown): 'done' | 'not-done' | 'partial' | 'unknown' {
+  if (state === 'partial') return 'partial';
+  if (state !== 'applied' && state !== 'not-applied') return 'unknown';
+  return (state === 'applied') === (direction === 'forward') ? 'done' : 'not-done';
+}

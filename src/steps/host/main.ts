@@ -1,0 +1,140 @@
+// The step host: a process of its own that runs module and SQL steps one after the other, and outlives its orchestrator only until the running step has ended.
+import { subscribe } from 'node:diagnostics_channel';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { Failure } from '../../model/failure.ts';
+import type { StepOutcome } from '../../model/run.ts';
+import { createConnections } from './connections.ts';
+import type { Connections } from './connections.ts';
+import { watchInterruptions } from './interruptions.ts';
+import { controlPrefix } from './protocol.ts';
+import type { CancelReason, HostOrder, HostReply, HostRequest, HostRun } from './protocol.ts';
+
+/** Outcomes go back in batches: a message for each would cost more than a small SQL step itself. */
+const flushEveryMs = 40;
+/** Connections are closed when no step has come for so long, as others may replace the files then. */
+const idleMs = 100;
+
+const orchestrator = process.ppid;
+const interruptions = watchInterruptions();
+let connections: { readonly runId: string; readonly open: Connections } | null = null;
+let idleTimer: NodeJS.Timeout | undefined;
+let cancelling = new AbortController();
+let isBusy = false;
+let usedChildren = false;
+
+subscribe('child_process', () => {
+  usedChildren = true;
+});
+// A reader that has gone must not fail a step that could still finish.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+// The whole group is told to end; what the step itself makes of it is between it and its signal.
+process.on('SIGTERM', () => {});
+process.on('SIGINT', () => {});
+process.on('SIGHUP', () => {});
+process.on('disconnect', () => {
+  if (!isBusy) process.exit(0);
+});
+process.on('message', (request: HostRequest) => void serve(request));
+
+async function serve(request: HostRequest): Promise<void> {
+  if (request.type === 'cancel') return cancelling.abort(request.reason);
+  clearTimeout(idleTimer);
+  isBusy = true;
+  cancelling = new AbortController();
+  usedChildren = false;
+  if (request.type === 'execute') await execute(request.run, request.orders);
+  else if (request.type === 'check') await check(request.run, request.order);
+  else if (request.type === 'describe') await describe(request.files, request.cacheDir);
+  else release();
+  isBusy = false;
+  if (!process.connected) process.exit(0);
+  idleTimer = setTimeout(closeConnections, idleMs).unref();
+}
+
+async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void> {
+  let settled: StepOutcome[] = [];
+  let flushedAt = performance.now();
+  for (const order of orders) {
+    if (isOrphan() || cancelling.signal.aborted) break;
+    const startedAt = performance.now();
+    const failed = order.kind === 'sql' ? await runSql(order, run) : await runModule(order, run);
+    const now = performance.now();
+    settled.push({ stepId: order.id, status: failed === null ? 'done' : 'failed', durationMs: now - startedAt, ...(failed === null ? {} : { failure: failed }) });
+    if (failed !== null) break;
+    if (now - flushedAt >= flushEveryMs) {
+      send({ type: 'settled', outcomes: settled });
+      settled = [];
+      await yieldToEvents(); // Cancelling arrives here.
+      flushedAt = performance.now();
+    }
+  }
+  send({ type: 'settled', outcomes: settled });
+  send({ type: 'finished', usedChildren });
+}
+
+async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
+  const { runSqlHalf } = await import('./sql-step.ts');
+  return runSqlHalf(order, run, connectionsFor(run));
+}
+
+async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null> {
+  const { runModuleHalf } = await import('./module-step.ts');
+  enter(order, run);
+  const failed = await runModuleHalf({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
+  // Behind the last line of the step, on both pipes: only then its output is complete.
+  const end = `${controlPrefix(run.nonce)}E\n`;
+  process.stdout.write(end);
+  process.stderr.write(end);
+  return failed;
+}
+
+/** The same surroundings as shell and Python steps have; children that the step starts inherit the marks. */
+function enter(order: HostOrder, run: HostRun): void {
+  process.title = `rungs-step ${order.id}`;
+  process.env['UPGRADE_STEP'] = order.id;
+  process.env['UPGRADE_DIRECTION'] = order.direction;
+  process.env['UPGRADE_FROM'] = order.from;
+  process.env['UPGRADE_TO'] = order.to;
+  if (process.cwd() !== run.root) process.chdir(run.root);
+}
+
+async function check(run: HostRun, order: HostOrder): Promise<void> {
+  const { runCheck } = await import('./module-step.ts');
+  enter(order, run);
+  const checked = await runCheck({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
+  closeConnections();
+  send({ type: 'checked', ...checked });
+  send({ type: 'finished', usedChildren });
+}
+
+async function describe(files: readonly string[], cacheDir: string | null): Promise<void> {
+  const { describeFiles } = await import('./describe-files.ts');
+  send({ type: 'described', answers: describeFiles(files, cacheDir) });
+  send({ type: 'finished', usedChildren });
+}
+
+function release(): void {
+  closeConnections();
+  send({ type: 'released' });
+}
+
+function connectionsFor(run: HostRun): Connections {
+  if (connections?.runId !== run.runId) {
+    closeConnections();
+    connections = { runId: run.runId, open: createConnections(run) };
+  }
+  return connections.open;
+}
+
+function closeConnections(): void {
+  connections?.open.closeAll();
+}
+
+function isOrphan(): boolean {
+  return !process.connected || process.ppid !== orchestrator;
+}
+
+function send(reply: HostReply): void {
+  if (process.connected) process.send?.(reply);
+}

@@ -1,0 +1,91 @@
+// Loads users' TypeScript and JavaScript files. Promises that `rungs` resolves wherever they lie, and that `.ts` is an ES module whatever package.json says.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire, registerHooks } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { failure, messageOf } from '../../model/failure.ts';
+import type { Failure } from '../../model/failure.ts';
+
+export interface LoadedModule {
+  readonly file: string;
+  /** Of the default export, or of the module where there is none. */
+  readonly members: Readonly<Record<string, unknown>>;
+}
+
+const require = createRequire(import.meta.url);
+let areHooksRegistered = false;
+
+/** The module, or why it cannot be loaded. Loads each file once per process. */
+export function loadModule(file: string): LoadedModule | Failure {
+  registerOnce();
+  try {
+    const loaded: unknown = require(file);
+    return { file, members: membersOf(loaded) };
+  } catch (error) {
+    return loadFailure(file, error);
+  }
+}
+
+function registerOnce(): void {
+  if (areHooksRegistered) return;
+  areHooksRegistered = true;
+  const api = stepApiUrl();
+  registerHooks({
+    resolve: (specifier, context, next) => (specifier === 'rungs' ? { url: api, format: formatOfApi(api), shortCircuit: true } : next(specifier, context)),
+    load: (url, context, next) => {
+      const path = url.split('?', 1)[0] ?? url;
+      if (/\.ts$/.test(path)) return next(url, { ...context, format: 'module-typescript' });
+      // Which kind a `.js` is must not hang on the package.json that happens to lie above it.
+      if (/\.js$/.test(path) && path.startsWith('file:') && !path.includes('/node_modules/')) {
+        return next(url, { ...context, format: looksLikeModule(readFileSync(fileURLToPath(path), 'utf8')) ? 'module' : 'commonjs' });
+      }
+      return next(url, context);
+    },
+  });
+}
+
+// In the bundle this file is part of dist/step-host.js, and dist/step-api.js lies beside it.
+function stepApiUrl(): string {
+  const bundled = new URL('./step-api.js', import.meta.url);
+  return existsSync(bundled) ? bundled.href : new URL('../../step-api.ts', import.meta.url).href;
+}
+
+function formatOfApi(url: string): 'module' | 'module-typescript' {
+  return url.endsWith('.ts') ? 'module-typescript' : 'module';
+}
+
+function looksLikeModule(source: string): boolean {
+  return /^\s*(?:import\s*(?:[\w{*"'$]|\/)|export\s*(?:default\b|[{*]|const\b|let\b|var\b|async\b|function\b|class\b))/m.test(source);
+}
+
+function membersOf(loaded: unknown): Readonly<Record<string, unknown>> {
+  if (typeof loaded !== 'object' || loaded === null) return {};
+  const named = { ...loaded } satisfies Record<string, unknown>;
+  const byDefault: unknown = 'default' in loaded ? loaded.default : undefined;
+  return typeof byDefault === 'object' && byDefault !== null ? { ...byDefault } : named;
+}
+
+function loadFailure(file: string, error: unknown): Failure {
+  const text = messageOf(error);
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  if (error instanceof SyntaxError || code.includes('TYPESCRIPT_SYNTAX')) {
+    const at = placeInStack(error, file);
+    // A name that a module does not export is a SyntaxError for Node, but for people it is an import that is missing.
+    if (/does not provide an export named/.test(text)) return failure('STEP_IMPORT', { file, error: text }, { place: { file } });
+    return failure('STEP_SYNTAX', { file, error: firstLine(text) }, { place: { file, ...at } });
+  }
+  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return failure('STEP_IMPORT', { file, error: firstLine(text) }, { place: { file } });
+  return failure('STEP_LOAD', { file, error: firstLine(text) }, { place: { file, ...placeInStack(error, file) } });
+}
+
+/** Line (and column) of the first mention of the file in the stack. */
+export function placeInStack(error: unknown, file: string): { readonly line?: number; readonly column?: number } {
+  if (!(error instanceof Error) || error.stack === undefined) return {};
+  const at = error.stack.indexOf(file);
+  const found = at < 0 ? null : /^:(\d+)(?::(\d+))?/.exec(error.stack.slice(at + file.length));
+  if (found === null) return {};
+  return { line: Number(found[1]), ...(found[2] === undefined ? {} : { column: Number(found[2]) }) };
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}

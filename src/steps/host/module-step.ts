@@ -1,0 +1,101 @@
+// Runs one half of a module step. Given its context, promises one failure of its own kind for every way in which user code can go wrong.
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { basename } from 'node:path';
+import { failure, messageOf, UpgradeError } from '../../model/failure.ts';
+import type { Failure } from '../../model/failure.ts';
+import type { Connections } from './connections.ts';
+import { createContext } from './context.ts';
+import { isInterruption } from './interruptions.ts';
+import type { Interruptions } from './interruptions.ts';
+import { loadModule, placeInStack } from './module-loader.ts';
+import type { CancelReason, HostOrder, HostReply, HostRun } from './protocol.ts';
+import { openSession } from './session.ts';
+
+export interface HalfRequest {
+  readonly order: HostOrder;
+  readonly run: HostRun;
+  readonly connections: Connections;
+  readonly interruptions: Interruptions;
+  /** Aborted with a `CancelReason`. */
+  readonly signal: AbortSignal;
+  readonly send: (reply: HostReply) => void;
+}
+
+/** `null` when it is done, and then its databases are committed. */
+export async function runModuleHalf(request: HalfRequest): Promise<Failure | null> {
+  const { order, run, connections, signal } = request;
+  const loaded = loadModule(order.file);
+  if ('code' in loaded) return { ...loaded, step: order.id };
+  const half = loaded.members[order.direction];
+  // Without a backward nothing is left to do here: what was recorded is undone by the orchestrator.
+  if (typeof half !== 'function') return noFunction(order, half);
+  const session = openSession(order, run, connections);
+  try {
+    const context = createContext(order, run, session, signal, request.send);
+    await request.interruptions.race(async () => {
+      await half.call(loaded.members, context);
+      await nextTick(); // Rejections that nobody handles are told a tick later.
+    });
+    if (signal.aborted) throw signal.reason;
+    session.complete();
+    return null;
+  } catch (error) {
+    session.abandon();
+    return failureOf(order, run, error, signal);
+  }
+}
+
+/** Runs `check()`; the answer is not yet looked at. */
+export async function runCheck(request: HalfRequest): Promise<{ readonly state: unknown; readonly failure?: Failure }> {
+  const { order, run, connections, signal } = request;
+  const loaded = loadModule(order.file);
+  if ('code' in loaded) return { state: null, failure: { ...loaded, step: order.id } };
+  const { check } = loaded.members;
+  if (typeof check !== 'function') return { state: null };
+  const session = openSession(order, run, connections);
+  try {
+    const context = createContext(order, run, session, signal, request.send);
+    return { state: await request.interruptions.race(async () => check.call(loaded.members, context)) };
+  } catch (error) {
+    return { state: null, failure: failureOf(order, run, error, signal) };
+  } finally {
+    session.abandon(); // It only looks: whatever it wrote is not kept.
+  }
+}
+
+function noFunction(order: HostOrder, found: unknown): Failure {
+  const kind = found === null ? 'null' : Array.isArray(found) ? 'a list' : typeof found === 'object' ? 'an object' : typeof found === 'undefined' ? 'undefined' : `a ${typeof found}`;
+  return failure('STEP_NO_FUNCTION', { step: order.id, direction: order.direction, file: basename(order.file), found: kind }, { step: order.id });
+}
+
+function failureOf(order: HostOrder, run: HostRun, error: unknown, signal: AbortSignal): Failure {
+  const half = { step: order.id, direction: order.direction };
+  const extra = { step: order.id };
+  // Not a timeout of its own: the orchestrator knows how long it gave.
+  if (signal.aborted) return cancelled(order, signal.reason);
+  if (isInterruption(error)) {
+    if (error.kind === 'never-settled') return failure('STEP_NEVER_SETTLED', half, extra);
+    return failure('STEP_UNHANDLED', { ...half, ...describe(order, error.cause) }, { ...extra, ...placeOf(order, error.cause) });
+  }
+  if (error instanceof UpgradeError) {
+    const [first] = error.failures;
+    if (first !== undefined) return { ...first, step: order.id };
+  }
+  if (!(error instanceof Error)) return failure('STEP_THREW_NO_ERROR', { ...half, value: messageOf(error) }, extra);
+  return failure('STEP_THREW', { ...half, ...describe(order, error) }, { ...extra, ...placeOf(order, error) });
+}
+
+function cancelled(order: HostOrder, reason: CancelReason | unknown): Failure {
+  const half = { step: order.id, direction: order.direction };
+  return reason === 'timeout' ? failure('STEP_TIMEOUT', { ...half, timeoutMs: 0 }, { step: order.id }) : failure('STEP_CANCELLED', half, { step: order.id });
+}
+
+function describe(order: HostOrder, error: unknown): { readonly error: string; readonly at?: string } {
+  const { line } = placeInStack(error, order.file);
+  return { error: messageOf(error), ...(line === undefined ? {} : { at: `${basename(order.file)}:${line}` }) };
+}
+
+function placeOf(order: HostOrder, error: unknown): { readonly place?: NonNullable<Failure['place']> } {
+  const at = placeInStack(error, order.file);
+  return at.line === undefined ? {} : { place: { file: order.file, ...at } };
+}

@@ -1,0 +1,57 @@
+// What the orchestrator and the step host tell each other over IPC. JSON only; one request at a time.
+import type { DatabaseConfig } from '../../model/config.ts';
+import type { Failure } from '../../model/failure.ts';
+import type { ModuleDescription } from '../../model/ports.ts';
+import type { StepOrder, StepOutcome } from '../../model/run.ts';
+
+/** What is the same for all steps of a run. */
+export interface HostRun {
+  readonly runId: string;
+  readonly runDir: string;
+  readonly root: string;
+  /** Folders that no step may touch, absolute. */
+  readonly protectedPaths: readonly string[];
+  readonly databases: Readonly<Record<string, DatabaseConfig>>;
+  readonly busyMs: number;
+  /** Marks the lines of the host's own that travel in its output. */
+  readonly nonce: string;
+}
+
+/** A step order without what the host does not need: thousands of them go in one message. */
+export interface HostOrder {
+  readonly id: string;
+  readonly kind: StepOrder['step']['kind'];
+  readonly action: StepOrder['action'];
+  readonly direction: StepOrder['direction'];
+  /** Absolute. */
+  readonly file: string;
+  /** An SQL file that is all forward or all backward, `.up.sql` or `.down.sql`. */
+  readonly isWhole: boolean;
+  readonly database: string | null;
+  readonly transaction: boolean;
+  readonly from: string;
+  readonly to: string;
+}
+
+export type HostRequest =
+  | { readonly type: 'execute'; readonly run: HostRun; readonly orders: readonly HostOrder[] }
+  | { readonly type: 'check'; readonly run: HostRun; readonly order: HostOrder }
+  | { readonly type: 'describe'; readonly files: readonly string[]; readonly cacheDir: string | null }
+  | { readonly type: 'release' }
+  | { readonly type: 'cancel'; readonly reason: CancelReason };
+
+export type CancelReason = 'timeout' | 'cancelled';
+
+export type HostReply =
+  | { readonly type: 'settled'; readonly outcomes: readonly StepOutcome[] }
+  /** The request is done with. `usedChildren`: it started processes. */
+  | { readonly type: 'finished'; readonly usedChildren: boolean }
+  | { readonly type: 'described'; readonly answers: readonly (ModuleDescription | Failure)[] }
+  | { readonly type: 'checked'; readonly state: unknown; readonly failure?: Failure }
+  | { readonly type: 'released' }
+  | { readonly type: 'progress'; readonly step: string; readonly done: number; readonly total: number | null; readonly note: string };
+
+/** Lines that start with this are the host's: `E` ends a step's output, `L` is a line of `ctx.log`. */
+export function controlPrefix(nonce: string): string {
+  return `\0rungs ${nonce} `;
+}

@@ -1,0 +1,160 @@
+// The databases, checkpoint and effects of one half of a module step. Promises one transaction per database, committed with its marker at the end.
+import { fail } from '../../model/failure.ts';
+import type { Checkpoint, SqliteHandle, SqlParameters, SqlRow } from '../../step-api.ts';
+import { checkpointFile, readCheckpointFile, saveCheckpointFile } from './checkpoint-file.ts';
+import { databaseOf, isBusy } from './connections.ts';
+import type { Connection, Connections } from './connections.ts';
+import { noteEffect } from './effects.ts';
+import type { EffectKind } from './effects.ts';
+import { suspendForeignKeys } from './foreign-keys.ts';
+import type { ForeignKeyWatch } from './foreign-keys.ts';
+import { checkpointKey } from './markers.ts';
+import type { HostOrder, HostRun } from './protocol.ts';
+import { foreignKeysPragma, splitStatements, transactionWord } from './sql-statements.ts';
+
+export interface Session {
+  readonly sqlite: (name: string) => SqliteHandle;
+  readonly checkpoint: Checkpoint;
+  readonly note: (kind: EffectKind, name: string) => void;
+  /** Commits every database with its marker. */
+  readonly complete: () => void;
+  readonly abandon: () => void;
+}
+
+export function openSession(order: HostOrder, run: HostRun, connections: Connections): Session {
+  const used = new Map<string, Connection>();
+  const watches = new Map<string, ForeignKeyWatch>();
+  const noted = new Set<string>();
+  const key = checkpointKey(order.id, order.action);
+  let isOver = false;
+
+  const note = (kind: EffectKind, name: string): void => {
+    if (noted.has(`${kind} ${name}`)) return;
+    noted.add(`${kind} ${name}`);
+    noteEffect(run.runDir, { step: order.id, action: order.action, kind, name }, kind !== 'database');
+  };
+
+  const begin = (connection: Connection): void => {
+    if (isOver) throw new Error(`step ${order.id} used database ${connection.name} after it had ended`);
+    if (connection.isInTransaction()) return;
+    note('database', connection.name);
+    try {
+      connection.begin();
+    } catch (error) {
+      if (isBusy(error)) throw fail('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
+      throw error;
+    }
+    used.set(connection.name, connection);
+  };
+
+  const exec = (connection: Connection, sql: string): void => {
+    for (const statement of splitStatements(sql)) {
+      const word = transactionWord(statement);
+      if (word !== null) throw fail('STEP_OWN_TRANSACTION', { step: order.id, file: order.file, line: null, word }, { step: order.id });
+      // Before the transaction, where it still has an effect; within one SQLite ignores it.
+      if (foreignKeysPragma(statement) === 'off' && !connection.isInTransaction() && !watches.has(connection.name)) {
+        watches.set(connection.name, suspendForeignKeys(connection.db));
+        continue;
+      }
+      begin(connection);
+      connection.db.exec(statement.text);
+    }
+  };
+
+  const checkForeignKeys = (): void => {
+    for (const [name, watch] of watches) {
+      const tables = watch.broken();
+      if (tables.length > 0) throw fail('STEP_FOREIGN_KEYS', { step: order.id, direction: order.direction, database: name, tables }, { step: order.id });
+    }
+  };
+
+  const restoreForeignKeys = (): void => {
+    for (const watch of watches.values()) watch.restore();
+    watches.clear();
+  };
+
+  return {
+    note,
+    sqlite: (name) => handleFor(connections.open(databaseOf(run, name, order.id), order.id), begin, exec),
+    checkpoint: {
+      get value(): unknown {
+        return savedCheckpoint(run, order, connections, key);
+      },
+      save: async (value) => {
+        const [target] = used.values();
+        if (target === undefined) return saveCheckpointFile(checkpointFile(run.runDir, order.id, order.action), value);
+        checkForeignKeys();
+        note('checkpoint', target.name);
+        begin(target);
+        target.markers.saveCheckpoint(run.runId, key, value);
+        for (const connection of used.values()) if (connection.isInTransaction()) connection.commit();
+      },
+    },
+    complete: () => {
+      isOver = true;
+      checkForeignKeys();
+      const names = [...used.keys()];
+      // A revert also ends the marker of databases that only its apply had used.
+      const marked = order.action === 'revert' ? markedConnections(run, order, connections, used) : [...used.values()];
+      for (const connection of marked) {
+        if (!connection.isInTransaction()) connection.begin();
+        if (order.action === 'apply') connection.markers.set(run.runId, order.id, names);
+        else connection.markers.clear(run.runId, order.id);
+        connection.markers.dropCheckpoint(run.runId, checkpointKey(order.id, 'apply'));
+        connection.markers.dropCheckpoint(run.runId, checkpointKey(order.id, 'revert'));
+      }
+      for (const connection of marked) connection.commit();
+      restoreForeignKeys();
+    },
+    abandon: () => {
+      isOver = true;
+      for (const connection of used.values()) connection.rollback();
+      restoreForeignKeys();
+    },
+  };
+}
+
+function markedConnections(run: HostRun, order: HostOrder, connections: Connections, used: ReadonlyMap<string, Connection>): readonly Connection[] {
+  const open = connections.all().filter(({ name }) => !used.has(name));
+  return [...used.values(), ...open.filter(({ markers }) => markers.find(run.runId, order.id) !== null)];
+}
+
+function handleFor(connection: Connection, begin: (connection: Connection) => void, exec: (connection: Connection, sql: string) => void): SqliteHandle {
+  const statement = (sql: string): ReturnType<Connection['prepare']> => {
+    const [first] = splitStatements(sql);
+    const word = first === undefined ? null : transactionWord(first);
+    if (word !== null) throw new Error(`${word} does not work here: the step already runs in a transaction`);
+    begin(connection);
+    return connection.prepare(sql);
+  };
+  return {
+    exec: async (sql) => exec(connection, sql),
+    run: async (sql, ...parameters) => {
+      const { changes, lastInsertRowid } = statement(sql).run(...bound(parameters));
+      return { changes: Number(changes), lastInsertRowid: Number(lastInsertRowid) };
+    },
+    get: async <Row = SqlRow>(sql: string, ...parameters: SqlParameters) => statement(sql).get(...bound(parameters)) as Row | undefined,
+    all: async <Row = SqlRow>(sql: string, ...parameters: SqlParameters) => statement(sql).all(...bound(parameters)) as Row[],
+    iterate: async function* <Row = SqlRow>(sql: string, ...parameters: SqlParameters) {
+      begin(connection);
+      // A statement of its own: one that is iterated must not be run again meanwhile.
+      for (const row of connection.db.prepare(sql).iterate(...bound(parameters))) yield row as Row;
+    },
+  };
+}
+
+type Bound = Parameters<ReturnType<Connection['prepare']>['run']>;
+
+function bound(parameters: SqlParameters): Bound {
+  const [first] = parameters;
+  return (parameters.length === 1 && Array.isArray(first) ? first : parameters) as Bound;
+}
+
+function savedCheckpoint(run: HostRun, order: HostOrder, connections: Connections, key: string): unknown {
+  const names = Object.keys(run.databases).filter((name) => run.databases[name]?.kind === 'sqlite');
+  for (const name of names) {
+    const found = connections.open(name, order.id).markers.checkpoint(run.runId, key);
+    if (found !== null) return found.value;
+  }
+  return readCheckpointFile(checkpointFile(run.runDir, order.id, order.action))?.value;
+}

@@ -1,0 +1,225 @@
+// The output of one half of a step: scrubbed, escaped and capped into its log file, a sample of it as events, and the last lines kept for failures.
+// Works on blocks, not lines: a step that prints a gigabyte must cost neither memory nor time.
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf } from '../model/failure.ts';
+
+export type OutputStream = 'stdout' | 'stderr' | 'log';
+
+export interface OutputRequest {
+  readonly file: string;
+  readonly scrub: (text: string) => string;
+  /** The host's own lines in the stream begin with this; `null` for processes that have none. */
+  readonly controlPrefix: string | null;
+  readonly onLine: (stream: OutputStream, line: string) => void;
+  /** The log file could not be written: the step goes on without. */
+  readonly onLogProblem: (problem: string) => void;
+}
+
+export interface Output {
+  readonly write: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** Both streams have come to the end of the step. */
+  readonly isComplete: () => boolean;
+  /** Called once, when the output becomes complete. */
+  readonly whenComplete: (listener: () => void) => void;
+  /** Writes what is left and gives the last lines. */
+  readonly close: () => readonly string[];
+}
+
+const headBytes = 4 * 1024 * 1024;
+const tailBytes = 64 * 1024;
+const longestLine = 8 * 1024;
+const lastLines = 20;
+const linesPerSecond = 200;
+
+interface StreamState {
+  carry: Buffer;
+  isComplete: boolean;
+  /** The end of the last chunk, for a control line that is cut in two. */
+  seam: Buffer;
+}
+
+export function createOutput(request: OutputRequest): Output {
+  const states: Record<'stdout' | 'stderr', StreamState> = { stdout: newState(), stderr: newState() };
+  const { controlPrefix } = request;
+  const endMark = controlPrefix === null ? null : Buffer.from(`${controlPrefix}E`);
+  const log = createLogFile(request);
+  const budget = createBudget(linesPerSecond);
+  let recent = '';
+  let tail: Buffer[] = [];
+  let tailSize = 0;
+  let floodSize = 0;
+  let onComplete: (() => void) | null = null;
+
+  const complete = (state: StreamState): void => {
+    state.isComplete = true;
+    if (states.stdout.isComplete && states.stderr.isComplete) onComplete?.();
+  };
+
+  const emit = (stream: OutputStream, text: string): void => {
+    const clean = cleanText(request.scrub(text));
+    log.write(clean);
+    recent = (recent + clean).slice(-tailBytes);
+    emitLines(stream, clean, budget, request.onLine);
+  };
+
+  // A block is whole lines. Lines of the host's own are rare, so that most blocks go through in one piece.
+  const block = (stream: 'stdout' | 'stderr', text: string): void => {
+    if (controlPrefix === null || !text.includes(controlPrefix)) return emit(stream, text);
+    for (const line of text.split(/(?<=\n)/)) {
+      const at = line.indexOf(controlPrefix);
+      if (at < 0) {
+        emit(stream, line);
+        continue;
+      }
+      if (at > 0) emit(stream, `${line.slice(0, at)}\n`); // The step's last line had no end.
+      const control = line.slice(at + controlPrefix.length);
+      if (control.startsWith('L')) emit('log', control.slice(1));
+      else complete(states[stream]);
+    }
+  };
+
+  const flood = (stream: 'stdout' | 'stderr', chunk: Buffer): void => {
+    const state = states[stream];
+    floodSize += chunk.length;
+    tail.push(chunk);
+    tailSize += chunk.length;
+    if (tailSize > 4 * tailBytes) {
+      tail = [Buffer.from(Buffer.concat(tail).subarray(-tailBytes))];
+      tailSize = tailBytes;
+    }
+    if (endMark !== null) {
+      const seam = Buffer.concat([state.seam, chunk.subarray(0, endMark.length)]);
+      if (chunk.includes(endMark) || seam.includes(endMark)) complete(state);
+      state.seam = Buffer.from(chunk.subarray(-endMark.length));
+    }
+    // A glimpse, so that whoever watches sees that it goes on.
+    if (!budget.take(20)) return;
+    const [, line] = /(?:^|\n)([^\n]*)\n[^\n]*$/.exec(chunk.subarray(-longestLine).toString('utf8')) ?? [];
+    if (line !== undefined) emitLines(stream, cleanText(request.scrub(stripControl(line, controlPrefix))), budget, request.onLine);
+  };
+
+  return {
+    write: (stream, chunk) => {
+      const state = states[stream];
+      if (log.size() >= headBytes) return flood(stream, chunk);
+      const joined = state.carry.length === 0 ? chunk : Buffer.concat([state.carry, chunk]);
+      const end = joined.lastIndexOf(10) + 1;
+      if (end > 0) block(stream, joined.toString('utf8', 0, end));
+      state.carry = Buffer.from(joined.subarray(end));
+      if (state.carry.length > tailBytes) {
+        block(stream, `${state.carry.toString('utf8')}\n`);
+        state.carry = Buffer.alloc(0);
+      }
+    },
+    isComplete: () => states.stdout.isComplete && states.stderr.isComplete,
+    whenComplete: (listener) => {
+      onComplete = listener;
+    },
+    close: () => {
+      for (const stream of ['stdout', 'stderr'] as const) {
+        const { carry } = states[stream];
+        if (carry.length > 0) block(stream, `${carry.toString('utf8')}\n`);
+      }
+      if (floodSize > 0) {
+        const kept = Buffer.concat(tail).subarray(-tailBytes);
+        const text = kept.toString('utf8');
+        // The first line is cut somewhere, perhaps inside a secret.
+        const whole = floodSize > kept.length ? text.slice(text.indexOf('\n') + 1) : text;
+        const clean = cleanText(request.scrub(stripControl(whole, controlPrefix)));
+        log.write(`… ${floodSize - Buffer.byteLength(whole)} bytes left out …\n${clean}`);
+        recent = (recent + clean).slice(-tailBytes);
+      }
+      log.close();
+      return recent.split('\n').filter((line) => line !== '').slice(-lastLines);
+    },
+  };
+}
+
+function newState(): StreamState {
+  return { carry: Buffer.alloc(0), isComplete: false, seam: Buffer.alloc(0) };
+}
+
+function stripControl(text: string, prefix: string | null): string {
+  return prefix === null ? text : text.replaceAll(`${prefix}E\n`, '').replaceAll(`${prefix}L`, '');
+}
+
+/** Long lines cut, control and escape characters made visible: a log that is shown must not steer the terminal. */
+function cleanText(text: string): string {
+  return text
+    .replace(/\r\n/g, '\n')
+    .replace(/[^\n]{8193,}/g, (line) => `${line.slice(0, longestLine)} … ${line.length - longestLine} characters cut`)
+    .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+interface Budget {
+  /** Whether so much is left; takes one. */
+  readonly take: (reserve?: number) => boolean;
+}
+
+/** Refilled evenly, so that a flood never becomes a flood of events. */
+function createBudget(perSecond: number): Budget {
+  let left = perSecond;
+  let at = performance.now();
+  return {
+    take: (reserve = 1) => {
+      const now = performance.now();
+      left = Math.min(perSecond, left + ((now - at) / 1000) * perSecond);
+      at = now;
+      if (left < reserve) return false;
+      left -= 1;
+      return true;
+    },
+  };
+}
+
+/** Only as many lines are cut out of the block as may be shown. */
+function emitLines(stream: OutputStream, text: string, budget: Budget, onLine: OutputRequest['onLine']): void {
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf('\n', start);
+    const end = found < 0 ? text.length : found;
+    if (!budget.take()) return;
+    onLine(stream, text.slice(start, end));
+    start = end + 1;
+  }
+}
+
+interface LogFile {
+  readonly write: (text: string) => void;
+  readonly size: () => number;
+  readonly close: () => void;
+}
+
+/** Opened with the first output: most steps print nothing. */
+function createLogFile({ file, onLogProblem }: OutputRequest): LogFile {
+  let fd: number | null = null;
+  let size = 0;
+  let isBroken = false;
+  const attempt = (work: () => void): void => {
+    try {
+      if (!isBroken) work();
+    } catch (error) {
+      isBroken = true;
+      onLogProblem(messageOf(error));
+    }
+  };
+  return {
+    write: (text) => {
+      const bytes = Buffer.from(text);
+      size += bytes.length;
+      attempt(() => {
+        if (fd === null) {
+          mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+          fd = openSync(file, 'a', 0o600);
+        }
+        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      });
+    },
+    size: () => size,
+    close: () => {
+      const opened = fd;
+      fd = null;
+      if (opened !== null) closeSync(opened);
+    },
+  };
+}
