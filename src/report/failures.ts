@@ -1,7 +1,9 @@
 // Problems for people: each with its message, where it lies, its code, and what to do. All of them, in one go.
 import type { Failure, Place } from '../model/failure.ts';
-import { count, createInk, hanging, marks } from './layout.ts';
+import { createInk, hanging, marks } from './layout.ts';
 import type { Ink } from './layout.ts';
+import { sanitize } from './sanitize.ts';
+import { scrubValue } from './scrub.ts';
 
 export interface FailureStyle {
   readonly ink?: Ink;
@@ -10,13 +12,13 @@ export interface FailureStyle {
   readonly hasLog?: boolean;
 }
 
-/** Several are counted at the end: a long list scrolls its beginning away. */
 export function renderFailures(failures: readonly Failure[], style: FailureStyle = {}): readonly string[] {
-  const lines = failures.flatMap((failure, index) => [...(index === 0 ? [] : ['']), ...renderFailure(failure, style)]);
-  return failures.length > 1 ? [...lines, '', `${count(failures.length, 'problem')}.`] : lines;
+  return failures.flatMap((failure, index) => [...(index === 0 ? [] : ['']), ...renderFailure(failure, style)]);
 }
 
-export function renderFailure({ code, message, hint, place, phase, step, log }: Failure, { ink = createInk(false), columns = 80, hasLog = true }: FailureStyle = {}): readonly string[] {
+/** Its text may come from anywhere (a step's output, a file's name), so it is made harmless for the terminal here. */
+export function renderFailure(given: Failure, { ink = createInk(false), columns = 80, hasLog = true }: FailureStyle = {}): readonly string[] {
+  const { code, message, hint, place, phase, step, log } = scrubValue(given, sanitize);
   const where = [place === undefined ? null : placeText(place), step ?? null, phase === undefined ? null : `in ${phase}`, code].filter((part) => part !== null);
   return [
     ...hanging(`${ink.bad(marks.failed)} `, message, columns),

@@ -1,23 +1,19 @@
-// For programs: one JSON document, the result, and nothing else (`--json`); or every event as a line while the run goes on, and the result last (`--events`).
+// For programs (`--json`): one JSON document, the result, and nothing else.
 import type { Output } from './output.ts';
+import { asItIs } from './reporter.ts';
 import type { Reporter, Scrub } from './reporter.ts';
 import { scrubValue } from './scrub.ts';
 
 export interface JsonOptions {
   readonly output: Output;
-  readonly scrub: Scrub;
+  readonly scrub?: Scrub;
 }
 
-export function createJsonReporter({ output, scrub }: JsonOptions): Reporter {
+export function createJsonReporter({ output, scrub = asItIs }: JsonOptions): Reporter {
   return {
     onEvent: () => undefined,
     finish: (result) => output.write(`${jsonText(scrubValue(result, scrub), 2)}\n`),
   };
-}
-
-export function createNdjsonReporter({ output, scrub }: JsonOptions): Reporter {
-  const write = (value: unknown) => output.write(`${jsonText(scrubValue(value, scrub))}\n`);
-  return { onEvent: write, finish: write };
 }
 
 /** JSON that does nothing to a terminal: what JSON itself does not escape (DEL, C1, marks of direction) is escaped too. The value read back is the same. */

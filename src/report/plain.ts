@@ -7,6 +7,7 @@ import type { Ink } from './layout.ts';
 import type { Output } from './output.ts';
 import { findingLine, probeLine, restoredLine, serviceLine } from './plain-checks.ts';
 import { createStepLines } from './plain-steps.ts';
+import { asItIs } from './reporter.ts';
 import type { Reporter, Scrub, Verbosity } from './reporter.ts';
 import { sanitize } from './sanitize.ts';
 import { createScreen } from './screen.ts';
@@ -17,10 +18,10 @@ export interface PlainOptions {
   readonly output: Output;
   readonly ink: Ink;
   readonly verbosity: Verbosity;
-  readonly scrub: Scrub;
+  readonly scrub?: Scrub;
 }
 
-export function createPlainReporter({ output, ink, verbosity, scrub }: PlainOptions): Reporter {
+export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: PlainOptions): Reporter {
   const screen = createScreen(output, ink, verbosity);
   const steps = createStepLines(screen);
   const clean = (text: string) => sanitize(scrub(text));
