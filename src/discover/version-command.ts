@@ -34,18 +34,21 @@ export function outputOf([program = '', ...args]: readonly string[], cwd: string
     child.on('exit', (code, signal) => {
       clearTimeout(timer);
       // What it printed may still be in the pipe; a background child that keeps the pipe open is not waited for.
-      setTimeout(() => {
+      const drained = setTimeout(() => {
         child.stdout.destroy();
         child.stderr.destroy();
+      }, drainMs);
+      child.on('close', () => {
+        clearTimeout(drained);
         if (why !== null) resolve({ ok: false, why });
         else if (code === 0) resolve({ ok: true, text });
         else resolve({ ok: false, why: `it ended with ${signal === null ? `exit code ${code}` : signal}${lastLine(errors)}` });
-      }, drainMs);
+      });
     });
   });
 }
 
-const drainMs = 20;
+const drainMs = 500;
 
 function lastLine(text: string): string {
   const line = text.trim().split('\n').at(-1) ?? '';

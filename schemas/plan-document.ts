@@ -1,0 +1,27 @@
+// The document of `upgrade plan --json`.
+import * as z from 'zod/mini';
+import { finding, nullable, version } from './document-shapes.ts';
+import { say } from './shapes.ts';
+
+const step = z.object({
+  id: z.string(),
+  kind: z.enum(['ts', 'js', 'sql', 'sh', 'py']),
+  sha256: say('Of the file, hex.', z.string()),
+  description: z.string(),
+  reversible: say('It can be undone without the backup.', z.boolean()),
+  requiresRestart: z.array(z.string()),
+  estimatedDurationSeconds: nullable(z.number()),
+});
+
+export const planDocument = z.object({
+  from: version(),
+  to: version(),
+  direction: say('down: a downgrade, which runs backwards.', z.enum(['up', 'down'])),
+  hash: say('For --plan-hash: over everything that decides what is executed.', z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
+  transitions: z.array(z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) })),
+  restarts: z.array(z.string()),
+  backup: z.object({ sources: z.array(z.string()), estimatedBytes: z.number() }),
+  ladders: z.array(z.object({ name: z.string(), height: z.number() })),
+  estimatedDurationSeconds: nullable(z.number()),
+  findings: z.array(finding),
+});

@@ -1,0 +1,32 @@
+// The document of `upgrade status --json`.
+import * as z from 'zod/mini';
+import { failure, nullable, outcome, phaseName, version } from './document-shapes.ts';
+import { say } from './shapes.ts';
+
+const run = z.looseObject({
+  id: z.string(),
+  from: version(),
+  to: version(),
+  direction: z.enum(['up', 'down']),
+  phase: phaseName,
+  course: z.enum(['forwards', 'backwards']),
+  startedAt: z.string(),
+  finishedAt: nullable(z.string()),
+  outcome: nullable(outcome),
+  failure: nullable(failure),
+  attempts: z.number(),
+});
+
+export const statusDocument = z.object({
+  product: z.string(),
+  version: say('What is installed.', nullable(version())),
+  latest: say('The highest version that the migrations reach.', nullable(version())),
+  pending: say('The transitions that lead there.', z.array(z.string())),
+  state: z.enum(['up-to-date', 'pending', 'unfinished', 'error']),
+  run: say('The unfinished run.', nullable(run)),
+  lock: nullable(z.object({ host: nullable(z.string()), pid: nullable(z.number()), since: nullable(z.string()), phase: nullable(z.string()) })),
+  lastRun: nullable(run),
+  backups: z.array(z.looseObject({ id: z.string() })),
+  ladders: z.array(z.object({ name: z.string(), height: nullable(z.number()), latest: nullable(z.number()), pending: z.array(z.string()) })),
+  problems: z.array(failure),
+});
