@@ -1,0 +1,208 @@
+// Reads an archive by its frames. `verifyArchive` proves that it holds exactly what the manifest says; `createTarReader` goes to any entry without reading those before.
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import { fail, messageOf, UpgradeError } from '../model/failure.ts';
+import type { ManifestEntry } from '../model/manifest.ts';
+import type { Frame } from './frame-writer.ts';
+import { loadTarHeaders, padding, parseRecords, type TarEntry } from './tar-header.ts';
+
+export interface ArchiveToRead {
+  readonly id: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly tarBytes: number;
+  readonly frames: readonly Frame[];
+  readonly entries: readonly ManifestEntry[];
+  /** `null` while it is not known: the first reading back finds it. */
+  readonly sha256: string | null;
+}
+
+/** Reads everything. Gives the archive's SHA-256. Throws BACKUP_MISSING, and BACKUP_CORRUPT with the first thing that is not as the manifest says. */
+export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal): Promise<string> {
+  const { id, path } = archive;
+  const file = await openArchive(archive);
+  try {
+    const { size } = await file.stat();
+    if (size !== archive.bytes) throw new TypeError(`it has ${size} bytes instead of ${archive.bytes}`);
+    const hash = createHash('sha256');
+    const reader = await createTarReader(file, archive.frames, { onFrame: (packed) => hash.update(packed) });
+    for (const entry of archive.entries) {
+      signal?.throwIfAborted();
+      if (entry.type === 'special') continue;
+      const at = reader.position();
+      const found = await reader.next();
+      if (found === null) throw new TypeError(`it ends before "${entry.path}"`);
+      expectSame(entry, found, at);
+      if (entry.type !== 'file' && entry.type !== 'database') continue;
+      const content = createHash('sha256');
+      await reader.body(entry.size, (chunk) => content.update(chunk));
+      if (content.digest('hex') !== entry.sha256) throw new TypeError(`the contents of "${entry.path}" are not those that were read`);
+    }
+    if ((await reader.next()) !== null) throw new TypeError('it holds more than the manifest lists');
+    await reader.expectZeros(archive.tarBytes);
+    const sha256 = hash.digest('hex');
+    if (archive.sha256 !== null && sha256 !== archive.sha256) throw new TypeError('its SHA-256 is another');
+    return sha256;
+  } catch (error) {
+    if (error instanceof UpgradeError || signal?.aborted === true) throw error;
+    throw fail('BACKUP_CORRUPT', { id, path, problem: messageOf(error) }, {}, error);
+  } finally {
+    await file.close();
+  }
+}
+
+export async function openArchive({ id, path }: Pick<ArchiveToRead, 'id' | 'path'>): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw fail('BACKUP_MISSING', { id, path });
+    throw fail('BACKUP_CORRUPT', { id, path, problem: messageOf(error) }, {}, error);
+  }
+}
+
+const tarTypes = { dir: 'Directory', file: 'File', database: 'File', link: 'SymbolicLink', hardlink: 'Link', special: '' } as const;
+
+function expectSame(entry: ManifestEntry, found: TarEntry, at: number): void {
+  const isContent = entry.type === 'file' || entry.type === 'database';
+  const target = entry.type === 'link' || entry.type === 'hardlink' ? entry.target : '';
+  const isSame = entry.path === found.path && tarTypes[entry.type] === found.type && entry.mode === found.mode && entry.uid === found.uid && entry.gid === found.gid
+    && entry.mtime === found.mtime && (isContent ? entry.size : 0) === found.size && target === found.target && (!isContent || entry.at === at);
+  if (!isSame) throw new TypeError(`"${found.path}" is not what the manifest lists there ("${entry.path}")`);
+}
+
+export interface TarReader {
+  position(): number;
+  /** To a place in the tar; frames in between are not read. */
+  seek(position: number): void;
+  /** The next entry, or `null` at the end of the tar. */
+  next(): Promise<TarEntry | null>;
+  /** The contents of the entry that `next` gave, and past their padding. The chunk is only valid during the call. */
+  body(size: number, sink: (chunk: Buffer) => void): Promise<void>;
+  /** From here to the given end. */
+  expectZeros(end: number): Promise<void>;
+}
+
+/** Nothing that an archive says can make it use more memory than a few frames. */
+const largestRecords = 1 << 20;
+const decompress = promisify(zstdDecompress);
+
+export async function createTarReader(file: FileHandle, frames: readonly Frame[], { onFrame }: { onFrame?: (packed: Buffer) => void } = {}): Promise<TarReader> {
+  const headers = await loadTarHeaders();
+  const starts = startsOf(frames);
+  const loading = new Map<number, Promise<{ readonly packed: Buffer; readonly tar: Buffer }>>();
+  let position = 0;
+  let index = -1;
+  let chunk: Buffer = Buffer.alloc(0);
+  let chunkStart = 0;
+
+  const load = (wanted: number): Promise<{ readonly packed: Buffer; readonly tar: Buffer }> => {
+    const known = loading.get(wanted);
+    if (known !== undefined) return known;
+    const job = readFrame(file, frames, starts, wanted);
+    job.catch(() => undefined);
+    loading.set(wanted, job);
+    return job;
+  };
+  let isSequential = true;
+  const fill = async (): Promise<void> => {
+    while (position >= chunkStart + chunk.length) {
+      index = position === chunkStart + chunk.length ? index + 1 : starts.findLastIndex(({ tar }) => tar <= position);
+      const start = starts[index];
+      if (start === undefined || index >= frames.length) throw new TypeError('it is shorter than its manifest says');
+      const { packed, tar } = await load(index);
+      loading.delete(index);
+      // The next two are read and unpacked while this one is looked at.
+      for (const ahead of [index + 1, index + 2]) if (isSequential && ahead < frames.length) void load(ahead);
+      onFrame?.(packed);
+      chunk = tar;
+      chunkStart = start.tar;
+    }
+  };
+  const take = async (size: number): Promise<Buffer> => {
+    if (position >= chunkStart + chunk.length) await fill();
+    const offset = position - chunkStart;
+    if (offset + size <= chunk.length) {
+      position += size;
+      return chunk.subarray(offset, offset + size);
+    }
+    const parts: Buffer[] = [];
+    for (let left = size; left > 0; ) {
+      const part = await some(left);
+      parts.push(Buffer.from(part));
+      left -= part.length;
+    }
+    return Buffer.concat(parts);
+  };
+  const some = async (most: number): Promise<Buffer> => {
+    if (position >= chunkStart + chunk.length) await fill();
+    const offset = position - chunkStart;
+    const part = chunk.subarray(offset, Math.min(chunk.length, offset + most));
+    position += part.length;
+    return part;
+  };
+
+  return {
+    position: () => position,
+    seek: (to) => {
+      const isNear = to >= chunkStart && to <= chunkStart + chunk.length;
+      isSequential = isNear;
+      if (!isNear) {
+        chunk = Buffer.alloc(0);
+        // Never equal to a position, so that the frame is looked up.
+        chunkStart = -1;
+      }
+      position = to;
+    },
+    next: async () => {
+      let records: ReadonlyMap<string, Buffer> = new Map();
+      for (;;) {
+        const found = headers.decode(await take(512), records);
+        if (found.type === 'End') return null;
+        if (found.type !== 'Records') return found;
+        if (found.size > largestRecords) throw new TypeError('an extended header is too large');
+        records = parseRecords(Buffer.from(await take(found.size)));
+        await take(padding(found.size));
+      }
+    },
+    body: async (size, sink) => {
+      for (let left = size; left > 0; ) {
+        const part = await some(left);
+        sink(part);
+        left -= part.length;
+      }
+      const rest = padding(size);
+      if (rest > 0) await take(rest);
+    },
+    expectZeros: async (end) => {
+      if (position > end) throw new TypeError('it is longer than its manifest says');
+      while (position < end) {
+        if (!(await some(end - position)).every((byte) => byte === 0)) throw new TypeError('something follows its end');
+      }
+      if (index !== frames.length - 1 || position !== chunkStart + chunk.length) throw new TypeError('something follows its end');
+    },
+  };
+}
+
+function startsOf(frames: readonly Frame[]): readonly { readonly archive: number; readonly tar: number }[] {
+  let archive = 0;
+  let tar = 0;
+  return frames.map(([bytes, tarBytes]) => {
+    const start = { archive, tar };
+    archive += bytes;
+    tar += tarBytes;
+    return start;
+  });
+}
+
+async function readFrame(file: FileHandle, frames: readonly Frame[], starts: ReturnType<typeof startsOf>, index: number): Promise<{ packed: Buffer; tar: Buffer }> {
+  const [bytes, tarBytes] = frames[index] ?? [0, 0];
+  const packed = Buffer.allocUnsafe(bytes);
+  const { bytesRead } = await file.read(packed, 0, bytes, starts[index]?.archive ?? 0);
+  if (bytesRead !== bytes) throw new TypeError('it is truncated');
+  // The limit stops a frame that claims to be small and unpacks without end.
+  const tar = await decompress(packed, { maxOutputLength: tarBytes, chunkSize: Math.max(64, tarBytes) });
+  if (tar.length !== tarBytes) throw new TypeError('a part of it unpacks to another size');
+  return { packed, tar };
+}

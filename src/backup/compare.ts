@@ -1,0 +1,144 @@
+// The live tree against a manifest: what is missing, what was created since, what differs and in which way. Times alone are no difference. Changes nothing.
+import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { digestOf } from '../databases/logical-digest.ts';
+import { integrityProblems, readStill, sidecars } from '../databases/sqlite.ts';
+import { UpgradeError, messageOf } from '../model/failure.ts';
+import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
+import type { Difference } from '../model/ports.ts';
+import { hashFile } from './hash-file.ts';
+import { scan, type Found } from './scan.ts';
+
+export interface CompareRequest {
+  readonly manifest: Manifest;
+  readonly root: string;
+  /** Absolute paths that are no part of the installation. */
+  readonly never: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Only these entries are looked at, and nothing created since is looked for. */
+  readonly only?: ReadonlySet<string>;
+}
+
+export interface Comparison {
+  /** Paths of the manifest; `database:<name>` for databases outside the root. */
+  readonly differences: readonly Difference[];
+  readonly compared: number;
+  readonly leftovers: readonly string[];
+}
+
+/** Throws DATABASE_BUSY where a database cannot be read in time. */
+export async function compareTree(request: CompareRequest): Promise<Comparison> {
+  const { manifest, root, never, only, signal } = request;
+  const knownDatabases = manifest.entries.filter(({ type }) => type === 'database').map(({ path }) => path);
+  const { entries, leftovers } = scan({ root, sources: manifest.sources, exclude: manifest.exclude, never, knownDatabases });
+  const live = new Map(entries.map((found) => [found.path, found]));
+  const inodes = inodeOwners(manifest, live);
+  const differences: Difference[] = [];
+
+  const listed = new Set<string>();
+  for (const entry of manifest.entries) {
+    signal?.throwIfAborted();
+    listed.add(entry.path);
+    if (only !== undefined && !only.has(entry.path)) continue;
+    const found = live.get(entry.path);
+    if (entry.type === 'special') {
+      if (found !== undefined && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });
+    } else if (found === undefined) {
+      differences.push({ path: shownPath(entry), kind: 'missing', why: 'missing' });
+    } else {
+      const why = await whyDifferent(entry, found, request, inodes);
+      if (why.length > 0) differences.push({ path: shownPath(entry), kind: 'differs', why: why.join(', ') });
+    }
+  }
+  if (only === undefined) differences.push(...created(entries, listed));
+  return { differences, compared: only?.size ?? manifest.entries.length, leftovers };
+}
+
+/** How a path of the manifest is shown: databases outside the root by their name. */
+export function shownPath(entry: ManifestEntry): string {
+  return entry.type === 'database' && entry.location !== null ? `database:${entry.name}` : entry.path;
+}
+
+/** The uppermost paths that the manifest does not list. Sockets and FIFOs come and go with services. */
+function created(entries: readonly Found[], listed: ReadonlySet<string>): readonly Difference[] {
+  const found: Difference[] = [];
+  let folder: string | null = null;
+  for (const { path, type } of entries) {
+    if (listed.has(path) || type === 'special') continue;
+    if (folder !== null && path.startsWith(`${folder}/`)) continue;
+    found.push({ path, kind: 'created', why: 'created since' });
+    folder = type === 'dir' ? path : null;
+  }
+  return found;
+}
+
+async function whyDifferent(entry: Exclude<ManifestEntry, { type: 'special' }>, found: Found, request: CompareRequest, inodes: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  const wanted = entry.type === 'hardlink' || entry.type === 'database' ? 'file' : entry.type;
+  if (found.type !== wanted) return ['type'];
+  const why: string[] = [];
+  // The mode of a link means nothing, and cannot be set on Linux.
+  if (entry.type !== 'link' && found.mode !== entry.mode) why.push('mode');
+  if (found.uid !== entry.uid || found.gid !== entry.gid) why.push('owner');
+  if (entry.type === 'link' && found.target !== entry.target) why.push('link target');
+  if (entry.type === 'hardlink' && inodes.get(inodeOf(found)) !== entry.target) why.push('hard link');
+  if (entry.type === 'file') {
+    if (inodes.get(inodeOf(found)) !== entry.path) why.push('hard link');
+    if (found.size !== entry.size) why.push('size');
+    else if (!isUntouched(entry, found) && (await contentOf(join(request.root, entry.path))) !== entry.sha256) why.push('content');
+  }
+  if (entry.type === 'database') why.push(...(await whyDatabaseDiffers(entry, entry.location ?? join(request.root, entry.path), request.signal)));
+  return why;
+}
+
+/**
+ * Which path of the manifest each live inode belongs to: hard links belong to the file that they link to. Two files that were two and are one inode now
+ * belong to the first, and the second differs.
+ */
+function inodeOwners(manifest: Manifest, live: ReadonlyMap<string, Found>): ReadonlyMap<string, string> {
+  const owners = new Map<string, string>();
+  for (const entry of manifest.entries) {
+    const found = entry.type === 'file' ? live.get(entry.path) : undefined;
+    if (found?.type === 'file' && !owners.has(inodeOf(found))) owners.set(inodeOf(found), entry.path);
+  }
+  return owners;
+}
+
+function inodeOf({ dev, ino }: Found): string {
+  return `${dev}:${ino}`;
+}
+
+function isUntouched({ seen, mtime }: EntryOf<'file'>, found: Found): boolean {
+  return seen !== null && found.dev === seen.dev && found.ino === seen.ino && found.ctime === seen.ctime && found.mtime === mtime;
+}
+
+async function contentOf(file: string): Promise<string> {
+  try {
+    return await hashFile(file);
+  } catch (error) {
+    // It went away or cannot be read: it is not what it was.
+    return messageOf(error);
+  }
+}
+
+async function whyDatabaseDiffers(entry: EntryOf<'database'>, file: string, signal?: AbortSignal): Promise<readonly string[]> {
+  // Byte for byte the copy, and nothing beside it that would change it, needs no look inside.
+  const isAlone = sidecars.every((suffix) => suffix === '-shm' || (statOrNull(file + suffix)?.size ?? 0) === 0);
+  if (isAlone && existsSync(file) && statOrNull(file)?.size === entry.size && (await contentOf(file)) === entry.sha256) return [];
+  try {
+    return await readStill(file, async (database) => {
+      if (integrityProblems(database).length > 0) return ['damaged'];
+      const { schema, tables, digest } = await digestOf(database, signal);
+      if (digest === entry.logical.digest) return [];
+      const names = [...new Set([...Object.keys(tables), ...Object.keys(entry.logical.tables)])];
+      const rows = names.filter((name) => tables[name]?.digest !== entry.logical.tables[name]?.digest);
+      return [...(schema === entry.logical.schema ? [] : ['schema']), ...(rows.length === 0 ? [] : [`rows of ${rows.slice(0, 5).join(', ')}${rows.length > 5 ? ' and others' : ''}`])];
+    }, { name: entry.name, ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    if (error instanceof UpgradeError && error.failures.some(({ code }) => code === 'DATABASE_CORRUPT' || code === 'DATABASE_UNREACHABLE')) return ['damaged'];
+    throw error;
+  }
+}
+
+function statOrNull(file: string): { readonly size: number } | null {
+  return statSync(file, { throwIfNoEntry: false }) ?? null;
+}

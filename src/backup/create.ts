@@ -1,0 +1,185 @@
+// Makes one backup: scan, copy the databases, pack, sync, read everything back, and only then give it its name.
+import { constants } from 'node:fs';
+import { chmod, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { integrityCheck, copyDatabase, logicalDigest } from '../databases/sqlite.ts';
+import type { Config } from '../model/config.ts';
+import { UpgradeError, fail, messageOf } from '../model/failure.ts';
+import type { LogicalDigest, ManifestEntry, ManifestSource } from '../model/manifest.ts';
+import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
+import { verifyArchive } from './archive-reader.ts';
+import { pack } from './archive-writer.ts';
+import { syncFolder, writeDurably } from './durable.ts';
+import { createFrameWriter, type Frame } from './frame-writer.ts';
+import { manifestText, type UnsignedManifest } from './manifest-file.ts';
+import { scan, type Scan } from './scan.ts';
+import { resolveSources } from './sources.ts';
+import { loadTarHeaders } from './tar-header.ts';
+
+export interface CreateContext {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly never: readonly string[];
+  readonly settledMs: number;
+}
+
+export type CreateRequest = Parameters<BackupStore['create']>[0];
+
+/** Throws BACKUP_UNREADABLE, BACKUP_FILE_CHANGED, BACKUP_NO_SPACE, BACKUP_WRITE_FAILED, BACKUP_CORRUPT (by reading back) and DATABASE_…; then nothing of it is left. */
+export async function createBackup(request: CreateRequest, context: CreateContext): Promise<BackupRecord> {
+  const { config, clock } = context;
+  const { dir } = config.backup;
+  const sources = resolveSources(config, request.extraPaths);
+  const found = scanAll(sources, context);
+  const totalBytes = bytesOf(found);
+  const paths = pathsOf(dir, request.id);
+  const temporary = [paths.partial];
+  try {
+    await prepareFolder(dir);
+    const copies = await copyDatabases(found, request, context, temporary);
+    const packed = await packAll(found, copies, request, context);
+    const createdAt = clock.now();
+    const files = packed.entries.filter(({ type }) => type === 'file' || type === 'hardlink' || type === 'database').length;
+    // The first proof that what was written can be read, and that it is what was there.
+    const sha256 = await verifyArchive({ id: request.id, path: paths.partial, sha256: null, ...packed }, request.signal);
+    const { entries, frames, bytes, tarBytes } = packed;
+    const manifest: UnsignedManifest = {
+      format: 'rungs-backup',
+      formatVersion: 1,
+      id: request.id,
+      product: config.product,
+      version: request.version,
+      runId: request.runId,
+      createdAt,
+      root: config.root,
+      sources: [...sources],
+      exclude: [...config.backup.exclude],
+      archive: { file: `${request.id}.tar.zst`, sha256, bytes, tarBytes, frames: frames.map(([packedBytes, unpacked]): [number, number] => [packedBytes, unpacked]) },
+      totals: { files, bytes: contentBytes(entries), entries: entries.length },
+      entries: [...entries],
+    };
+    // The manifest first: an archive under its final name always has one.
+    temporary.push(`${paths.manifest}.partial`, paths.manifest);
+    await writeDurably(paths.manifest, manifestText(manifest));
+    await rename(paths.partial, paths.archive);
+    temporary.length = 0;
+    await syncFolder(dir);
+    request.onProgress?.(totalBytes, totalBytes);
+    return recordOf(manifest, paths);
+  } catch (error) {
+    for (const file of temporary) await removeIfThere(file);
+    throw describe(error, dir, totalBytes, request.signal);
+  } finally {
+    await removeCopies(dir, request.id);
+  }
+}
+
+export function pathsOf(dir: string, id: string): { readonly archive: string; readonly manifest: string; readonly partial: string } {
+  const archive = join(dir, `${id}.tar.zst`);
+  return { archive, manifest: join(dir, `${id}.manifest.json`), partial: `${archive}.partial` };
+}
+
+export function recordOf(manifest: UnsignedManifest, paths: { readonly archive: string; readonly manifest: string }): BackupRecord {
+  const { id, runId, version, createdAt, archive, totals } = manifest;
+  return { id, path: paths.archive, manifest: paths.manifest, bytes: archive.bytes, files: totals.files, verified: true, createdAt, runId, version };
+}
+
+/** Throws BACKUP_UNREADABLE with everything that cannot be read. */
+export function scanAll(sources: readonly ManifestSource[], { config, never }: Pick<CreateContext, 'config' | 'never'>): Scan {
+  const found = scan({ root: config.root, sources, exclude: config.backup.exclude, never, isForReading: true });
+  if (found.problems.length > 0) throw fail('BACKUP_UNREADABLE', { problems: found.problems });
+  return found;
+}
+
+export function bytesOf({ entries }: Scan): number {
+  return entries.reduce((total, { type, size }) => total + (type === 'file' ? size : 0), 0);
+}
+
+function contentBytes(entries: readonly ManifestEntry[]): number {
+  return entries.reduce((total, entry) => total + (entry.type === 'file' || entry.type === 'database' ? entry.size : 0), 0);
+}
+
+/** 0700, and without what killed runs left: nothing under a final name is touched but manifests whose archive was never finished. */
+async function prepareFolder(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (((await stat(dir)).mode & 0o077) !== 0) await chmod(dir, 0o700);
+  const names = new Set(await readdir(dir));
+  for (const name of names) {
+    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm)?$/.test(name)) await removeIfThere(join(dir, name));
+    const id = /^([0-9A-Za-z_-]+)\.manifest\.json$/.exec(name)?.[1];
+    if (id !== undefined && !names.has(`${id}.tar.zst`)) await removeIfThere(join(dir, name));
+  }
+}
+
+type Copies = ReadonlyMap<string, { readonly file: string; readonly logical: LogicalDigest }>;
+
+async function copyDatabases(found: Scan, { id, signal }: CreateRequest, { config }: CreateContext, temporary: string[]): Promise<Copies> {
+  const copies = new Map<string, { file: string; logical: LogicalDigest }>();
+  for (const { path, database } of found.entries) {
+    if (database === null) continue;
+    const name = database.name ?? path;
+    const live = database.location ?? join(config.root, path);
+    const file = join(config.backup.dir, `${id}.${copies.size}.db.partial`);
+    temporary.push(file);
+    const options = { name, ...(signal === undefined ? {} : { signal }) };
+    // Made by us first, so that nobody else can read it.
+    await (await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600)).close();
+    await copyDatabase(live, file, options);
+    const problems = await integrityCheck(file, options);
+    if (problems.length > 0) throw fail('DATABASE_CORRUPT', { name, file: live, problems });
+    copies.set(path, { file, logical: await logicalDigest(file, options) });
+  }
+  return copies;
+}
+
+interface Packed {
+  readonly entries: readonly ManifestEntry[];
+  readonly frames: readonly Frame[];
+  readonly bytes: number;
+  readonly tarBytes: number;
+}
+
+async function packAll(found: Scan, copies: Copies, { id, signal, onProgress }: CreateRequest, { config, clock, settledMs }: CreateContext): Promise<Packed> {
+  const file = await open(pathsOf(config.backup.dir, id).partial, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+  const writer = createFrameWriter(file);
+  const totalBytes = bytesOf(found);
+  let done = 0;
+  let told = 0;
+  try {
+    const headers = await loadTarHeaders();
+    const onBytes = (bytes: number): void => {
+      done += bytes;
+      if (done - told < 1 << 20) return;
+      told = done;
+      onProgress?.(Math.min(done, totalBytes), totalBytes);
+    };
+    const entries = await pack({ root: config.root, entries: found.entries, copies, headers, writer, sleep: (ms) => clock.sleep(ms), signal, onBytes, settledMs });
+    // A tar ends with two empty blocks.
+    await writer.append(Buffer.alloc(1024));
+    const written = await writer.finish();
+    await file.sync();
+    return { entries, ...written };
+  } finally {
+    await writer.settle();
+    await file.close();
+  }
+}
+
+async function removeCopies(dir: string, id: string): Promise<void> {
+  const names = await readdir(dir).catch(() => []);
+  for (const name of names) if (name.startsWith(`${id}.`) && /\.\d+\.db\.partial/.test(name)) await removeIfThere(join(dir, name));
+}
+
+export async function removeIfThere(file: string): Promise<void> {
+  const isThere = await lstat(file).then(() => true, () => false);
+  if (isThere) await unlink(file);
+}
+
+function describe(error: unknown, dir: string, bytes: number, signal: AbortSignal | undefined): unknown {
+  if (error instanceof UpgradeError || signal?.aborted === true) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT' || /database or disk is full/.test(messageOf(error));
+  if (isFull) return fail('BACKUP_NO_SPACE', { dir, bytes }, {}, error);
+  return code === '' ? error : fail('BACKUP_WRITE_FAILED', { dir, error: messageOf(error) }, {}, error);
+}
+

@@ -1,0 +1,203 @@
+// Sets an installation back to a backup: only what differs, each path by one rename, what was there kept aside. Killed at any point, running it again ends right.
+import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { sidecars } from '../databases/sqlite.ts';
+import { UpgradeError, fail, messageOf } from '../model/failure.ts';
+import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
+import type { Difference, RestoreReport } from '../model/ports.ts';
+import { keepAside, moveAside, syncDirectory } from './aside.ts';
+import { compareTree, shownPath } from './compare.ts';
+import { foldersAbove, isWithin, toBytes } from './names.ts';
+import { removeStaged, seconds, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
+
+export interface RestoreRequest {
+  readonly manifest: Manifest;
+  readonly archive: string;
+  readonly root: string;
+  readonly never: readonly string[];
+  readonly asideDir: string;
+  /** What differs, where the caller has just compared. */
+  readonly differences?: readonly Difference[] | undefined;
+  readonly paths?: readonly string[] | undefined;
+  /** Reads the whole archive; called before the first change, and only if there is one to make. */
+  readonly verify: () => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A folder that could not be looked into shows what is in it only after its mode is set back. */
+const passes = 4;
+
+/** Throws RESTORE_PATH_UNKNOWN, BACKUP_CORRUPT before any change, RESTORE_FAILED, and RESTORE_INCOMPLETE with the paths that still differ. */
+export async function restoreTree(request: RestoreRequest): Promise<RestoreReport> {
+  const { manifest, root, asideDir, signal } = request;
+  const never = [...request.never, asideDir];
+  const isWanted = scopeOf(manifest, request.paths);
+  const restored = new Set<string>();
+  const removed = new Set<string>();
+  removeLeftovers(manifest, root);
+
+  const compare = async (): Promise<readonly Difference[]> => {
+    const { differences, leftovers } = await compareTree({ manifest, root, never, ...(signal === undefined ? {} : { signal }) });
+    for (const leftover of leftovers) removeStaged(leftover);
+    return differences.filter(({ path }) => isWanted(path));
+  };
+  let isVerified = false;
+  let differences = request.differences?.filter(({ path }) => isWanted(path)) ?? (await compare());
+  for (let pass = 1; differences.length > 0 && pass <= passes; pass += 1) {
+    if (!isVerified) await request.verify();
+    isVerified = true;
+    const toSetBack = differences.filter(({ kind }) => kind !== 'created');
+    if (toSetBack.length > 0) {
+      for (const path of await setBack(toSetBack, request)) restored.add(path);
+    } else {
+      // Only now, when everything else is proven to be as it was.
+      for (const { path } of differences) {
+        await named(manifest.id, path, () => takeAway(path, request));
+        removed.add(path);
+      }
+    }
+    differences = await compare();
+  }
+  if (differences.length > 0) throw fail('RESTORE_INCOMPLETE', { id: manifest.id, paths: differences.map(({ path, why }) => `${path} (${why})`) });
+  await named(manifest.id, root, () => setFolderTimes(manifest, root, isWanted));
+  const inScope = manifest.entries.filter((entry) => isWanted(shownPath(entry))).length;
+  return { restored: [...restored], removed: [...removed], unchanged: Math.max(0, inScope - restored.size) };
+}
+
+/** A path means itself and all that is in it. The names of one inode belong together. */
+function scopeOf(manifest: Manifest, paths: readonly string[] | undefined): (path: string) => boolean {
+  if (paths === undefined) return () => true;
+  const databases = new Map<string, string>(manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])));
+  const wanted = paths.map((path) => databases.get(path) ?? path.replace(/^(\.\/)+/, '').replace(/\/+$/, '').replace(/^\.$/, ''));
+  for (const [index, path] of wanted.entries()) {
+    const isKnown = manifest.entries.some((entry) => isWithin(shownPath(entry), path)) || manifest.sources.some((source) => source.kind === 'tree' && isWithin(path, source.path));
+    if (!isKnown) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
+  }
+  const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));
+  const linked = new Set(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' && isNamed(entry.path) ? [entry.target] : [])));
+  return (path) => isNamed(path) || linked.has(path);
+}
+
+/** Paths that were set back, as they are shown. */
+async function setBack(differences: readonly Difference[], request: RestoreRequest): Promise<readonly string[]> {
+  const { manifest, archive, root, signal } = request;
+  const why = new Map(differences.map(({ path, why: reason }) => [path, reason]));
+  const replaced = new Set(manifest.entries.filter((entry) => why.has(shownPath(entry)) && !isOnlyRights(why.get(shownPath(entry)))).map(({ path }) => path));
+  for (const path of [...replaced]) {
+    // A folder above that is gone, or no folder any more, comes first.
+    const folders = foldersAbove(path);
+    const gone = folders.findIndex((folder) => typeAt(join(root, folder)) !== 'dir');
+    if (gone >= 0) for (const folder of folders.slice(gone)) replaced.add(folder);
+  }
+  // A new inode for a file leaves its other names with the old one.
+  for (const entry of manifest.entries) if (entry.type === 'hardlink' && replaced.has(entry.target)) replaced.add(entry.path);
+  const entries = manifest.entries.filter((entry) => replaced.has(entry.path) || why.has(shownPath(entry)));
+  const contents = entries.flatMap((entry) => ((entry.type === 'file' || entry.type === 'database') && replaced.has(entry.path) ? [entry] : []));
+
+  let path = '';
+  const staged = await named(manifest.id, () => path, () => stage({ manifest, archive, entries: contents, folderFor: (entry) => stagingFolder(entry, root), signal, onEntry: (next) => void (path = next) }));
+  const touched = new Set<string>();
+  try {
+    for (const entry of entries) {
+      await named(manifest.id, shownPath(entry), () => {
+        const live = liveOf(entry, root);
+        if (replaced.has(entry.path)) putInPlace(entry, live, staged.get(entry.path), request);
+        else if (entry.type !== 'dir') setOwnerAndMode(live, entry, entry.type === 'link');
+        touched.add(dirname(live));
+      });
+    }
+    // From the inside out: a folder's own mode may forbid what had to be done in it.
+    for (const entry of entries.toReversed()) {
+      if (entry.type === 'dir') await named(manifest.id, entry.path, () => setOwnerAndMode(join(root, entry.path), entry, false));
+    }
+    for (const folder of touched) syncDirectory(folder);
+  } finally {
+    for (const file of staged.values()) removeStaged(file);
+  }
+  return entries.map(shownPath);
+}
+
+function putInPlace(entry: ManifestEntry, live: string, staged: string | undefined, { manifest, root, asideDir }: RestoreRequest): void {
+  const present = typeAt(live);
+  if (entry.type === 'dir' || entry.type === 'special' || present === 'dir' || present === 'special') {
+    if (present !== null && !(entry.type === 'dir' && present === 'dir')) moveAside(live, asideDir, entry.path);
+    if (entry.type === 'special') return;
+    if (entry.type === 'dir') {
+      if (typeAt(live) === null) mkdirSync(toBytes(live), { mode: 0o700 });
+      return;
+    }
+  }
+  if (entry.type === 'database') {
+    // A WAL of the database that goes would be played into the one that comes.
+    for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, asideDir, entry.path + suffix);
+    syncDirectory(dirname(live));
+  }
+  if (typeAt(live) !== null) keepAside(live, asideDir, entry.path);
+  const next = entry.type === 'link' ? stageLink(dirname(live), manifest.id, entry) : entry.type === 'hardlink' ? stageHardLink(dirname(live), manifest.id, join(root, entry.target)) : staged;
+  if (next === undefined) throw new TypeError('it was not staged');
+  renameSync(toBytes(next), toBytes(live));
+  // Renaming one name of an inode over another leaves both.
+  removeStaged(next);
+}
+
+function takeAway(path: string, { manifest, root, asideDir }: RestoreRequest): void {
+  const database = manifest.sources.find((source) => source.kind === 'database' && (source.location === null ? source.path : `database:${source.name}`) === path);
+  const live = database?.location ?? join(root, path);
+  const place = database?.path ?? path;
+  if (database !== undefined) for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, asideDir, place + suffix);
+  if (typeAt(live) !== null) moveAside(live, asideDir, place);
+  syncDirectory(dirname(live));
+}
+
+/** Last of all, because every change in a folder sets its time. */
+function setFolderTimes(manifest: Manifest, root: string, isWanted: (path: string) => boolean): void {
+  for (const entry of manifest.entries.toReversed()) {
+    if (entry.type !== 'dir' || !isWanted(entry.path)) continue;
+    const folder = join(root, entry.path);
+    const { mtimeNs, atime } = lstatSync(toBytes(folder), { bigint: true });
+    if (mtimeNs !== BigInt(entry.mtime)) lutimesSync(toBytes(folder), atime, seconds(entry.mtime));
+  }
+}
+
+function liveOf(entry: ManifestEntry, root: string): string {
+  return entry.type === 'database' && entry.location !== null ? entry.location : join(root, entry.path);
+}
+
+/** The nearest folder above the entry that is there now: the rename from it stays in one file system. */
+function stagingFolder(entry: EntryOf<'file'> | EntryOf<'database'>, root: string): string {
+  if (entry.type === 'database' && entry.location !== null) return dirname(entry.location);
+  let folder = root;
+  for (const above of foldersAbove(entry.path)) {
+    if (typeAt(join(root, above)) !== 'dir') break;
+    folder = join(root, above);
+  }
+  return folder;
+}
+
+function removeLeftovers(manifest: Manifest, root: string): void {
+  const folders = new Set([root]);
+  for (const { path, location } of manifest.sources) {
+    if (location !== null) folders.add(dirname(location));
+    else for (const folder of foldersAbove(path)) if (typeAt(join(root, folder)) === 'dir') folders.add(join(root, folder));
+  }
+  for (const folder of folders) for (const leftover of stagedIn(folder)) if (basename(leftover) !== '') removeStaged(leftover);
+}
+
+function typeAt(path: string): 'dir' | 'file' | 'link' | 'special' | null {
+  const stat = lstatSync(toBytes(path), { throwIfNoEntry: false });
+  if (stat === undefined) return null;
+  return stat.isDirectory() ? 'dir' : stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'link' : 'special';
+}
+
+function isOnlyRights(why: string | undefined): boolean {
+  return why !== undefined && why.split(', ').every((reason) => reason === 'mode' || reason === 'owner');
+}
+
+async function named<T>(id: string, path: string | (() => string), action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof UpgradeError || (error instanceof Error && error.name === 'AbortError')) throw error;
+    throw fail('RESTORE_FAILED', { id, path: typeof path === 'string' ? path : path(), error: messageOf(error) }, {}, error);
+  }
+}

@@ -1,0 +1,160 @@
+// Writes entries of an archive beside the place where they belong, complete with owner, mode and times, synced; a rename then puts each in its place.
+import { createHash } from 'node:crypto';
+import { chmodSync, closeSync, constants, fchmodSync, fchownSync, fsync, ftruncateSync, futimesSync, lchownSync, linkSync, lutimesSync, openSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { EntryOf, Manifest } from '../model/manifest.ts';
+import { createTarReader, openArchive } from './archive-reader.ts';
+import { hasCode } from './aside.ts';
+import { bytesOf, namesIn, toBytes } from './names.ts';
+import { stagedName } from './scan.ts';
+
+type Content = EntryOf<'file'> | EntryOf<'database'>;
+
+export interface StageRequest {
+  readonly manifest: Manifest;
+  readonly archive: string;
+  /** In the order of the archive. */
+  readonly entries: readonly Content[];
+  /** An existing folder on the file system of the entry's place. */
+  readonly folderFor: (entry: Content) => string;
+  readonly signal?: AbortSignal | undefined;
+  /** Told before each, so that a failure can name it. */
+  readonly onEntry: (path: string) => void;
+}
+
+const syncFile = promisify(fsync);
+/** Files synced together: the file system commits them in one go. */
+const syncedTogether = 32;
+
+/** Absolute path of each staged file, by path of its entry. Throws TypeError where the archive is not what it was. */
+export async function stage({ manifest, archive, entries, folderFor, signal, onEntry }: StageRequest): Promise<ReadonlyMap<string, string>> {
+  const staged = new Map<string, string>();
+  const file = await openArchive({ id: manifest.id, path: archive });
+  let open: number[] = [];
+  const settle = async (): Promise<void> => {
+    const closing = open;
+    open = [];
+    try {
+      await Promise.all(closing.map((descriptor) => syncFile(descriptor)));
+    } finally {
+      for (const descriptor of closing) closeSync(descriptor);
+    }
+  };
+  try {
+    const reader = await createTarReader(file, manifest.archive.frames);
+    for (const entry of entries) {
+      signal?.throwIfAborted();
+      onEntry(entry.path);
+      reader.seek(entry.at);
+      const header = await reader.next();
+      if (header === null || header.path !== entry.path || header.size !== entry.size) throw new TypeError('the archive changed while it was read');
+      const path = stagedPath(folderFor(entry), manifest.id, staged.size + 1);
+      const descriptor = createStaged(path);
+      open.push(descriptor);
+      staged.set(entry.path, path);
+      const hash = createHash('sha256');
+      const write = entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
+      await reader.body(entry.size, (chunk) => {
+        hash.update(chunk);
+        write(chunk);
+      });
+      if (hash.digest('hex') !== entry.sha256) throw new TypeError('the archive changed while it was read');
+      ftruncateSync(descriptor, entry.size);
+      // The owner first: changing it takes setuid away.
+      fchownSync(descriptor, entry.uid, entry.gid);
+      fchmodSync(descriptor, entry.mode);
+      const time = seconds(entry.mtime);
+      futimesSync(descriptor, time, time);
+      if (open.length === syncedTogether) await settle();
+    }
+    await settle();
+    return staged;
+  } catch (error) {
+    await settle().catch(() => undefined);
+    for (const path of staged.values()) removeStaged(path);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A symbolic link, ready to be renamed. */
+export function stageLink(folder: string, id: string, entry: EntryOf<'link'>): string {
+  const path = stagedPath(folder, id, 0);
+  removeStaged(path);
+  symlinkSync(entry.target.isWellFormed() ? entry.target : bytesOf(entry.target), toBytes(path));
+  lchownSync(toBytes(path), entry.uid, entry.gid);
+  const time = seconds(entry.mtime);
+  lutimesSync(toBytes(path), time, time);
+  return path;
+}
+
+/** A further name of a file, ready to be renamed. */
+export function stageHardLink(folder: string, id: string, target: string): string {
+  const path = stagedPath(folder, id, 0);
+  removeStaged(path);
+  linkSync(toBytes(target), toBytes(path));
+  return path;
+}
+
+export function removeStaged(path: string): void {
+  try {
+    unlinkSync(toBytes(path));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** What a killed restore left in one folder. */
+export function stagedIn(folder: string): readonly string[] {
+  try {
+    return namesIn(folder).filter((name) => stagedName.test(name)).map((name) => join(folder, name));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+/** 0 is for links, which are renamed as soon as they are made. */
+function stagedPath(folder: string, id: string, number: number): string {
+  return join(folder, `.rungs-restore-${id}-${number}`);
+}
+
+function createStaged(path: string): number {
+  removeStaged(path);
+  return openSync(toBytes(path), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+}
+
+function writeFully(descriptor: number, chunk: Buffer, position: number | null): void {
+  for (let done = 0; done < chunk.length; ) done += writeSync(descriptor, chunk, done, chunk.length - done, position === null ? null : position + done);
+}
+
+/** Leaves holes where 4 KiB and more are zero. */
+function sparseWriter(descriptor: number): (chunk: Buffer) => void {
+  const block = 4096;
+  let position = 0;
+  return (chunk) => {
+    for (let at = 0; at < chunk.length; ) {
+      // Blocks of the file, not of the chunk.
+      const part = chunk.subarray(at, Math.min(chunk.length, at + block - ((position + at) % block)));
+      if (part.some((byte) => byte !== 0)) writeFully(descriptor, part, position + at);
+      at += part.length;
+    }
+    position += chunk.length;
+  };
+}
+
+/** As Node takes times, in floating point: the nearest that is not before, so that it reads the same to the microsecond. */
+export function seconds(nanoseconds: string): number {
+  const time = BigInt(nanoseconds);
+  const floating = Number(time / 1_000_000_000n) + Number(time % 1_000_000_000n) / 1e9;
+  const whole = Math.trunc(floating);
+  const isBefore = time > 0n && Math.trunc((floating - whole) * 1e9) < Number(time % 1_000_000_000n);
+  return isBefore ? floating + 2 ** (Math.floor(Math.log2(floating)) - 52) : floating;
+}
+
+export function setOwnerAndMode(path: string, { uid, gid, mode }: { readonly uid: number; readonly gid: number; readonly mode: number }, isLink: boolean): void {
+  lchownSync(toBytes(path), uid, gid);
+  if (!isLink) chmodSync(toBytes(path), mode);
+}

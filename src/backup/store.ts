@@ -1,0 +1,84 @@
+// The backups of one installation: `<id>.tar.zst` with `<id>.manifest.json` in the backup folder. Records and retention are the journal's and the caller's.
+import { lstat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Config } from '../model/config.ts';
+import { fail } from '../model/failure.ts';
+import type { Manifest } from '../model/manifest.ts';
+import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
+import { verifyArchive } from './archive-reader.ts';
+import { compareTree } from './compare.ts';
+import { bytesOf, createBackup, pathsOf, recordOf, removeIfThere, scanAll } from './create.ts';
+import { syncFolder } from './durable.ts';
+import { exportBackup } from './export.ts';
+import { readManifest } from './manifest-file.ts';
+import { isWithin } from './names.ts';
+import { restoreTree } from './restore.ts';
+import { realFile, resolveSources } from './sources.ts';
+
+export interface StoreOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Absolute paths that are never packed or compared, besides the state folder and the backups. */
+  readonly excludeAlways?: readonly string[];
+  /** How long a file must have been left alone to be known again by its inode. Pages written through a mapping are on disk after this long. */
+  readonly settledMs?: number;
+}
+
+export function createBackupStore({ config, clock, excludeAlways = [], settledMs = 60_000 }: StoreOptions): BackupStore {
+  const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
+
+  const compare = async (backup: BackupRecord): ReturnType<BackupStore['compare']> => {
+    const { differences, compared } = await compareTree({ manifest: await readManifest(backup), root: config.root, never });
+    return { differences, compared };
+  };
+  const verify = async (backup: BackupRecord, manifest?: Manifest): Promise<void> => {
+    const { archive, entries } = manifest ?? (await readManifest(backup));
+    await verifyArchive({ id: backup.id, path: backup.path, entries, ...archive });
+  };
+
+  return {
+    estimate: async (extraPaths) => {
+      const found = scanAll(resolveSources(config, extraPaths), { config, never });
+      const sources = resolveSources(config, extraPaths).map(({ path, kind, name }) => (kind === 'database' ? `database:${name}` : path === '' ? '.' : path));
+      return { sources, bytes: bytesOf(found), files: found.entries.filter(({ type }) => type === 'file').length };
+    },
+    create: async (request) => {
+      const paths = pathsOf(config.backup.dir, request.id);
+      const isThere = await lstat(paths.archive).then(() => true, () => false);
+      if (!isThere) return createBackup(request, { config, clock, never, settledMs });
+      // A run that was killed after the backup and before its record takes it up again, if it still holds what is there.
+      const manifest = await readManifest({ id: request.id, manifest: paths.manifest });
+      const backup = recordOf(manifest, paths);
+      await verify(backup, manifest);
+      const { differences } = await compareTree({ manifest, root: config.root, never });
+      if (differences.length > 0) throw fail('BACKUP_EXISTS', { id: request.id, path: differences[0]?.path ?? '' });
+      return backup;
+    },
+    verify: (backup) => verify(backup),
+    compare,
+    restore: async (backup, { differences, paths, asideDir }) => {
+      const manifest = await readManifest(backup);
+      refuseForeignPlaces(manifest, config, never, backup);
+      return restoreTree({ manifest, archive: backup.path, root: config.root, never, asideDir, differences, paths, verify: () => verify(backup, manifest) });
+    },
+    exportTo: async (backup, file) => exportBackup(backup, file, () => verify(backup)),
+    remove: async (backup) => {
+      // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
+      await removeIfThere(backup.path);
+      await removeIfThere(backup.manifest);
+      if (await lstat(dirname(backup.path)).then(() => true, () => false)) await syncFolder(dirname(backup.path));
+    },
+  };
+}
+
+/** A manifest that somebody else wrote must not lead into the state folder, nor to files that the config does not name as a database. */
+function refuseForeignPlaces(manifest: Manifest, config: Config, never: readonly string[], { id, manifest: path }: BackupRecord): void {
+  const refuse = (problem: string): Error => fail('BACKUP_CORRUPT', { id, path, problem });
+  const databases = new Map(Object.entries(config.databases).flatMap(([name, database]) => (database.kind === 'sqlite' ? [[name, realFile(database.file)] as const] : [])));
+  for (const entry of [...manifest.sources, ...manifest.entries]) {
+    const location = 'location' in entry ? entry.location : null;
+    const name = 'name' in entry ? entry.name : null;
+    if (location !== null && databases.get(name ?? '') !== location) throw refuse(`it holds a database for ${location}, which is none of this installation's`);
+    if (location === null && never.some((kept) => isWithin(join(config.root, entry.path), kept))) throw refuse(`it holds "${entry.path}", where Rungs keeps its own state`);
+  }
+}

@@ -1,0 +1,122 @@
+// Tar headers in both directions: the `tar` package makes and reads the 512 bytes, this file the pax records, which need bytes and nanoseconds.
+import type { Header } from 'tar/header';
+import { bytesOf, nameOf } from './names.ts';
+
+export interface TarEntry {
+  readonly path: string;
+  readonly type: 'File' | 'Directory' | 'SymbolicLink' | 'Link';
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since 1970. */
+  readonly mtime: string;
+  /** Of links, hard ones included. */
+  readonly target: string;
+}
+
+export interface TarHeaders {
+  encode(entry: TarEntry): Buffer;
+  /** One block: an entry, the records that belong to the next entry, or the end. Throws a TypeError for anything that a backup does not hold. */
+  decode(block: Buffer, records: ReadonlyMap<string, Buffer>): TarEntry | { readonly type: 'Records'; readonly size: number } | { readonly type: 'End' };
+}
+
+const second = 1_000_000_000n;
+
+/** Loads the header code of the `tar` package, and only that. */
+export async function loadTarHeaders(): Promise<TarHeaders> {
+  const { Header } = await import('tar/header');
+  return { encode: (entry) => encode(Header, entry), decode: (block, records) => decode(Header, block, records) };
+}
+
+function encode(HeaderOf: typeof Header, entry: TarEntry): Buffer {
+  const { path, type, mode, uid, gid, size, target } = entry;
+  // GNU tar sets the mode of the folder that it extracts into from "./", which is what a root entry means.
+  const name = type === 'Directory' ? (path === '' ? './' : `${path}/`) : path;
+  const time = BigInt(entry.mtime);
+  const seconds = time >= 0n ? time / second : (time - second + 1n) / second;
+  const header = new HeaderOf({ path: name, type, mode, uid, gid, size, mtime: new Date(Number(seconds) * 1000), linkpath: target, uname: '', gname: '', devmaj: 0, devmin: 0 });
+  const block = Buffer.alloc(512);
+  const needsRecords = header.encode(block);
+  const records = [
+    ...(needsRecords || !name.isWellFormed() || !target.isWellFormed()
+      ? [record('path', bytesOf(name)), ...(target === '' ? [] : [record('linkpath', bytesOf(target))]), record('size', String(size)), record('uid', String(uid)), record('gid', String(gid))]
+      : []),
+    ...(needsRecords || time % second !== 0n ? [record('mtime', decimal(time))] : []),
+  ];
+  if (records.length === 0) return block;
+  const body = Buffer.concat(records);
+  const before = Buffer.alloc(512);
+  new HeaderOf({ path: 'PaxHeader/entry', type: 'ExtendedHeader', mode: 0o600, uid: 0, gid: 0, size: body.length, mtime: new Date(0), uname: '', gname: '' }).encode(before);
+  return Buffer.concat([before, body, Buffer.alloc(padding(body.length)), block]);
+}
+
+function decode(HeaderOf: typeof Header, block: Buffer, records: ReadonlyMap<string, Buffer>): ReturnType<TarHeaders['decode']> {
+  if (isZero(block)) return { type: 'End' };
+  const header = new HeaderOf(block);
+  if (!header.cksumValid) throw new TypeError('a header is damaged');
+  const { type } = header;
+  if (type === 'ExtendedHeader') return { type: 'Records', size: header.size ?? 0 };
+  if (type !== 'File' && type !== 'Directory' && type !== 'SymbolicLink' && type !== 'Link') throw new TypeError(`it holds a ${type}`);
+  const text = (key: string, plain: string | undefined): string => {
+    const bytes = records.get(key);
+    return bytes === undefined ? (plain ?? '') : nameOf(bytes);
+  };
+  const name = text('path', header.path);
+  return {
+    path: type === 'Directory' ? name.replace(/^\.\/$/, '').replace(/\/$/, '') : name,
+    type,
+    mode: header.mode ?? 0,
+    uid: Number(text('uid', String(header.uid ?? 0))),
+    gid: Number(text('gid', String(header.gid ?? 0))),
+    size: Number(text('size', String(header.size ?? 0))),
+    mtime: nanoseconds(text('mtime', String(Math.floor((header.mtime?.getTime() ?? 0) / 1000)))),
+    target: text('linkpath', header.linkpath),
+  };
+}
+
+/** `12 key=value\n`, the length of the whole record first. A value may hold any byte. */
+function record(key: string, value: string | Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
+}
+
+/** Throws a TypeError where a record does not end where it says. */
+export function parseRecords(body: Buffer): ReadonlyMap<string, Buffer> {
+  const records = new Map<string, Buffer>();
+  for (let at = 0; at < body.length; ) {
+    const space = body.indexOf(0x20, at);
+    const length = Number(body.toString('latin1', at, space));
+    const equals = body.indexOf(0x3d, space);
+    const end = at + length;
+    if (space < 0 || equals < 0 || !Number.isSafeInteger(length) || equals >= end || end > body.length || body[end - 1] !== 0x0a) throw new TypeError('an extended header is damaged');
+    records.set(body.toString('latin1', space + 1, equals), body.subarray(equals + 1, end - 1));
+    at = end;
+  }
+  return records;
+}
+
+/** How many zero bytes follow contents of this size. */
+export function padding(size: number): number {
+  return (512 - (size % 512)) % 512;
+}
+
+function isZero(block: Buffer): boolean {
+  return block.every((byte) => byte === 0);
+}
+
+function decimal(time: bigint): string {
+  const magnitude = time < 0n ? -time : time;
+  const fraction = String(magnitude % second).padStart(9, '0').replace(/0+$/, '');
+  return `${time < 0n ? '-' : ''}${magnitude / second}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+function nanoseconds(text: string): string {
+  const match = /^(-?)(\d+)(?:\.(\d{1,9}))?\d*$/.exec(text);
+  if (match === null) throw new TypeError(`"${text}" is no time`);
+  const [, sign, whole = '0', fraction = ''] = match;
+  const magnitude = BigInt(whole) * second + BigInt(fraction.padEnd(9, '0'));
+  return String(sign === '-' ? -magnitude : magnitude);
+}

@@ -1,0 +1,107 @@
+// A scratch installation with its config, a store for it, and independent tools to look at it.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { createBackupStore, type StoreOptions } from '../../../src/backup/store.ts';
+import type { Config } from '../../../src/model/config.ts';
+import type { BackupRecord, BackupStore, Clock } from '../../../src/model/ports.ts';
+
+export const clock: Clock = {
+  now: () => new Date().toISOString(),
+  monotonic: () => performance.now(),
+  sleep: async (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
+};
+
+export interface Scratch {
+  readonly dir: string;
+  readonly root: string;
+  readonly config: Config;
+  readonly aside: string;
+  readonly store: BackupStore;
+  readonly withConfig: (change: Partial<Config>, options?: Partial<StoreOptions>) => BackupStore;
+  readonly create: (store?: BackupStore, id?: string) => Promise<BackupRecord>;
+  readonly write: (path: string, contents: string | Buffer) => string;
+}
+
+export function scratch(): Scratch {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'rungs-backup-')));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  return openScratch(dir);
+}
+
+export function openScratch(dir: string): Scratch {
+  const root = join(dir, 'root');
+  mkdirSync(root, { recursive: true });
+  const config = configFor(root);
+  const store = createBackupStore({ config, clock });
+  return {
+    dir,
+    root,
+    config,
+    store,
+    aside: join(root, '.upgrade/aside'),
+    withConfig: (change, options = {}) => createBackupStore({ config: { ...config, ...change }, clock, ...options }),
+    create: (other = store, id = 'B1') => other.create({ id, runId: 'R1', version: '0.1.0', extraPaths: [] }),
+    write: (path, contents) => {
+      const file = join(root, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, contents);
+      return file;
+    },
+  };
+}
+
+export function configFor(root: string): Config {
+  return {
+    file: join(root, 'upgrade.yaml'),
+    product: 'sample',
+    root,
+    version: { kind: 'file', file: join(root, 'VERSION') },
+    migrations: join(root, 'migrations'),
+    ladders: {},
+    state: join(root, '.upgrade'),
+    journal: { kind: 'sqlite' },
+    databases: { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
+    backup: { dir: join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, recipients: [] },
+    services: {},
+    verify: [],
+    timeouts: { stepMs: 1000, lockMs: 1000, totalMs: 1000 },
+    notify: [],
+    secrets: [],
+  };
+}
+
+export function sqlite(file: string, sql: string): DatabaseSync {
+  mkdirSync(dirname(file), { recursive: true });
+  const database = new DatabaseSync(file);
+  database.exec(sql);
+  return database;
+}
+
+/** Runs a program to its end and gives its output; what it complains of is part of it. */
+export function run(command: string, args: readonly string[], options: { cwd?: string; input?: string } = {}): { readonly code: number | null; readonly output: string } {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'buffer', maxBuffer: 1 << 28, ...options });
+  return { code: status, output: `${stdout.toString('latin1')}${stderr.toString('latin1')}` };
+}
+
+export function has(command: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+}
+
+/** Type, mode, owner, size, link target, times of folders and files, and the SHA-256 of every file, as `find` and `sha256sum` see them. */
+export function fingerprint(root: string, { times = true } = {}): readonly string[] {
+  const prune = ['(', '-path', './.upgrade', '-o', '-name', '*.db', '-o', '-name', '*.db-*', ')', '-prune', '-o'];
+  const format = `%y %#m %U:%G %n ${times ? '%TY-%Tm-%Td %TH:%TM:%.9TS ' : ''}%l %P\\0`;
+  const found = run('find', ['.', ...prune, '-type', 'd', '-printf', format.replace('%n ', ''), '-o', '-printf', `%s ${format}`], { cwd: root });
+  const sums = run('sh', ['-c', "find . \\( -path ./.upgrade -o -name '*.db' -o -name '*.db-*' \\) -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum -z"], { cwd: root });
+  // To the microsecond: Node sets times in floating point.
+  return [...found.output.split('\0').map((line) => line.replace(/(:\d\d\.\d{6})\d{3}/, '$1')).toSorted(), ...sums.output.split('\0')];
+}
+
+export function dump(database: string): string {
+  return run('sqlite3', [database, '.dump']).output;
+}
