@@ -14,6 +14,7 @@ const step = z.object({
 });
 
 export const planDocument = z.object({
+  product: z.string(),
   from: version(),
   to: version(),
   direction: say('down: a downgrade, which runs backwards.', z.enum(['up', 'down'])),

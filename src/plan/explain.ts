@@ -1,23 +1,26 @@
 // Says what a plan does, as lines for a page of text and as a Mermaid graph with the chosen path, blocked edges and stops. Pure.
-import type { Finding, Plan, Step, Transition } from '../model/plan.ts';
+import type { Plan } from '../model/plan.ts';
 import { buildGraph, stopPassedBy, type Edge } from './graph.ts';
-import { estimatedMs, servicesOf, type PlanSurroundings } from './plan-document.ts';
+import type { PlanDocument } from './plan-document.ts';
 
-/** Lines without colours; the caller may paint them. */
-export function explainPlan(plan: Plan, { services, backup, findings }: PlanSurroundings): readonly string[] {
-  const steps = plan.transitions.flatMap((transition) => transition.steps);
-  const estimate = estimatedMs(plan);
-  const restarts = servicesOf(plan, services);
+type DocumentTransition = PlanDocument['transitions'][number];
+type DocumentStep = DocumentTransition['steps'][number];
+
+/** Lines without colours and without findings; the caller adds both. */
+export function textOf(document: PlanDocument): readonly string[] {
+  const { product, from, to, direction, transitions, estimatedDurationSeconds, backup, restarts, ladders, hash } = document;
+  const steps = transitions.reduce((sum, transition) => sum + transition.steps.length, 0);
+  if (from === to) return [`${product} is at ${from}: there is nothing to do.`];
   return [
-    `${plan.product}: ${plan.from} → ${plan.to}${plan.direction === 'down' ? ' (downgrade)' : ''}`,
-    `${counted(plan.transitions.length, 'transition')}, ${counted(steps.length, 'step')}${estimate === null ? '' : `, about ${duration(estimate)}`}`,
-    ...(plan.transitions.length === 0 ? ['', 'No transition is needed: only the version changes.'] : []),
-    ...plan.transitions.flatMap((transition) => ['', ...transitionLines(transition, plan)]),
+    `${product}: ${from} → ${to}${direction === 'down' ? ' (downgrade)' : ''}`,
+    `${counted(transitions.length, 'transition')}, ${counted(steps, 'step')}${estimatedDurationSeconds === null ? '' : `, about ${duration(estimatedDurationSeconds)}`}`,
+    ...(transitions.length === 0 ? ['', 'No transition is needed: only the version changes.'] : []),
+    ...transitions.flatMap((transition) => ['', ...transitionLines(transition)]),
     '',
-    `Backup    ${backup.sources.length === 0 ? 'nothing' : `${backup.sources.join(', ')} (about ${size(backup.bytes)})`}`,
+    `Backup    ${backup.sources.length === 0 ? 'nothing' : `${backup.sources.join(', ')} (about ${size(backup.estimatedBytes)})`}`,
     `Restarts  ${restarts.length === 0 ? 'none' : restarts.join(', ')}`,
-    `Plan      ${plan.hash}`,
-    ...findingLines(findings),
+    ...(ladders.length === 0 ? [] : [`Ladders   ${ladders.map(({ name, height }) => `${name} to ${height}`).join(', ')}`]),
+    `Plan      ${hash}`,
   ];
 }
 
@@ -51,41 +54,30 @@ function mermaidText(text: string): string {
   return text.replaceAll('#', '#35;').replaceAll('"', '#quot;').replaceAll(/\s+/g, ' ');
 }
 
-function transitionLines(transition: Transition, { direction }: Plan): readonly string[] {
-  const [from, to] = direction === 'up' ? [transition.from, transition.to] : [transition.to, transition.from];
-  const marks = transition.breaking ? '  [breaking]' : '';
+function transitionLines({ from, to, description, breaking, steps }: DocumentTransition): readonly string[] {
   return [
-    `${from} → ${to}${transition.description === '' ? '' : `  ${transition.description}`}${marks}`,
-    ...(transition.steps.length === 0 ? ['  no steps'] : transition.steps.map(stepLine)),
+    `${from} → ${to}${description === '' ? '' : `  ${description}`}${breaking ? '  [breaking]' : ''}`,
+    ...(steps.length === 0 ? ['  no steps'] : steps.map(stepLine)),
   ];
 }
 
-function stepLine(step: Step): string {
-  const label = step.id.slice(step.id.indexOf('/') + 1);
+function stepLine({ id, kind, description, reversible, requiresRestart, estimatedDurationSeconds }: DocumentStep): string {
   const marks = [
-    step.breaking && 'breaking',
-    !step.isReversible && 'no backward: undone from the backup',
-    step.requiresRestart.length > 0 && `restarts ${step.requiresRestart.join(', ')}`,
-    step.estimatedDurationMs !== null && duration(step.estimatedDurationMs),
+    !reversible && 'no backward: undone from the backup',
+    requiresRestart.length > 0 && `restarts ${requiresRestart.join(', ')}`,
+    estimatedDurationSeconds !== null && duration(estimatedDurationSeconds),
   ].filter((mark) => mark !== false);
-  return `  ${step.kind.padEnd(3)} ${label}  ${step.description}${marks.length === 0 ? '' : `  [${marks.join('; ')}]`}`;
-}
-
-function findingLines(findings: readonly Finding[]): readonly string[] {
-  if (findings.length === 0) return [];
-  const order = { block: 0, warn: 1, info: 2 };
-  const lines = findings.toSorted((a, b) => order[a.level] - order[b.level]).flatMap(({ level, code, message, hint }) => [`  ${level.padEnd(5)} ${code}: ${message}`, `        ${hint}`]);
-  return ['', 'Findings', ...lines];
+  return `  ${kind.padEnd(3)} ${id.slice(id.indexOf('/') + 1)}  ${description}${marks.length === 0 ? '' : `  [${marks.join('; ')}]`}`;
 }
 
 function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
-function duration(ms: number): string {
-  if (ms < 1000) return `${ms} ms`;
-  if (ms < 60_000) return `${Math.round(ms / 100) / 10} s`;
-  return `${Math.round(ms / 6000) / 10} min`;
+function duration(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${Math.round(seconds * 10) / 10} s`;
+  return `${Math.round(seconds / 6) / 10} min`;
 }
 
 function size(bytes: number): string {

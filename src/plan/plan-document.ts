@@ -3,6 +3,7 @@ import { stepsOf, type Finding, type Plan, type StepKind } from '../model/plan.t
 import type { Version } from '../model/version.ts';
 
 export interface PlanDocument {
+  readonly product: string;
   readonly from: Version;
   readonly to: Version;
   readonly direction: Plan['direction'];
@@ -33,15 +34,18 @@ export interface PlanDocument {
 }
 
 export interface PlanSurroundings {
-  /** Names of all configured services, in order. */
-  readonly services: readonly string[];
-  readonly backup: { readonly sources: readonly string[]; readonly bytes: number };
   readonly findings: readonly Finding[];
+  readonly backup: PlanDocument['backup'];
+  /** Default: the heights that the transitions name. */
+  readonly ladders?: PlanDocument['ladders'];
+  /** Names of all configured services, in order: what `*` stands for. */
+  readonly services?: readonly string[];
 }
 
-export function planDocument(plan: Plan, { services, backup, findings }: PlanSurroundings): PlanDocument {
-  const { from, to, direction, hash, transitions } = plan;
+export function planDocument(plan: Plan, { services, backup, ladders = [], findings }: PlanSurroundings): PlanDocument {
+  const { product, from, to, direction, hash, transitions } = plan;
   return {
+    product,
     from,
     to,
     direction,
@@ -64,21 +68,21 @@ export function planDocument(plan: Plan, { services, backup, findings }: PlanSur
       })),
     })),
     restarts: servicesOf(plan, services),
-    backup: { sources: backup.sources, estimatedBytes: backup.bytes },
-    ladders: laddersOf(plan),
+    backup: { sources: backup.sources, estimatedBytes: backup.estimatedBytes },
+    ladders: ladders.length > 0 ? ladders : laddersOf(plan),
     estimatedDurationSeconds: seconds(estimatedMs(plan)),
     findings,
   };
 }
 
-/** Services that the plan's steps name, in the given order; `*` is all of them. */
-export function servicesOf(plan: Plan, services: readonly string[]): readonly string[] {
+/** Services that the plan's steps name, in the order of the configuration. */
+function servicesOf(plan: Plan, services: readonly string[] | undefined): readonly string[] {
   const named = new Set(stepsOf(plan).flatMap(({ requiresRestart }) => requiresRestart));
-  return services.filter((service) => named.has('*') || named.has(service));
+  return services === undefined ? [...named] : services.filter((service) => named.has('*') || named.has(service));
 }
 
 /** `null` where no step says anything. */
-export function estimatedMs(plan: Plan): number | null {
+function estimatedMs(plan: Plan): number | null {
   const known = stepsOf(plan).flatMap(({ estimatedDurationMs }) => estimatedDurationMs ?? []);
   return known.length === 0 ? null : known.reduce((sum, ms) => sum + ms, 0);
 }
