@@ -72,10 +72,8 @@ async function moveAll({ files, progress, signal }: StepContext, moves: readonly
   }
 }
 
-/** The link to the newest upload follows the file. */
+/** The link to the newest upload follows the file. `symlink` puts the new link in the old one's place, so it is never missing. */
 async function relink({ files, root }: StepContext, pattern: RegExp, replacement: string): Promise<void> {
-  const target = await readlink(join(root, uploads, 'latest'));
-  if (!pattern.test(target)) return;
-  await files.remove(`${uploads}/latest`);
-  await files.symlink(target.replace(pattern, replacement), `${uploads}/latest`);
+  const target = await readlink(join(root, uploads, 'latest')).catch(() => '');
+  if (pattern.test(target)) await files.symlink(target.replace(pattern, replacement), `${uploads}/latest`);
 }
