@@ -28,14 +28,29 @@ export async function loadConfig({ file, cwd, root, env }: LoadConfigRequest): P
   const source = readYaml({ text: await readText(found), file: found, of, env });
   if (source.value === undefined) throw new UpgradeError(source.problems);
   if (source.value === null) throw fail('CONFIG_EMPTY', { of }, { place: { file: found, line: 1, column: 1 } });
-  const checked = checkShape(upgradeConfig, source, of);
-  // A root that is missing is worth saying along with what is wrong with the shape.
-  const place = await placeOfRoot(found, of, root === undefined ? rootIn(source) : path.resolve(cwd, root), root === undefined ? source : null);
-  if (!checked.ok) throw new UpgradeError([...source.problems, ...checked.problems, ...place.problems]);
-  const config = normalise(checked.value, { file: found, root: place.root, secrets: withPasswords(source.secrets) });
-  const problems = [...source.problems, ...place.problems, ...configRules(checked.value, config, source, of)];
-  if (problems.length > 0) throw new UpgradeError(problems);
+  const checked = checkShape(upgradeConfig, source, of, [], standIns);
+  const place = await placeOfRoot(found, root === undefined ? rootIn(source) : path.resolve(cwd, root), root === undefined ? source : null);
+  const problems: Failure[] = [...source.problems, ...(checked.ok ? [] : checked.problems), ...place.problems];
+  const text = checked.ok ? checked.value : checked.rest;
+  // What has the right shape is checked against the rules even where something else has not: all problems at once.
+  const config = text === null ? null : normalise(text, { file: found, root: place.root, secrets: withPasswords(source.secrets) });
+  if (text !== null && config !== null) problems.push(...configRules(text, config, source, of));
+  if (config === null || problems.length > 0) throw new UpgradeError(inOrder(withoutEchoes(problems)));
   return config;
+}
+
+/** For required keys that are wrong, so that the others can still be checked. */
+const standIns = { product: 'unnamed', version: { journal: true } };
+
+/** A variable that is not set is the problem, not the empty text that stands in its place. */
+function withoutEchoes(problems: readonly Failure[]): readonly Failure[] {
+  const at = ({ place }: Failure) => `${place?.line}:${place?.column}`;
+  const unset = new Set(problems.filter(({ code }) => code === 'ENVIRONMENT_MISSING' || code === 'ENVIRONMENT_SYNTAX').map(at));
+  return problems.filter((problem) => problem.code !== 'WRONG_VALUE' || !unset.has(at(problem)));
+}
+
+function inOrder(problems: readonly Failure[]): readonly Failure[] {
+  return problems.toSorted((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0));
 }
 
 async function readText(file: string): Promise<string> {
@@ -53,7 +68,7 @@ function rootIn(source: YamlSource): string {
 }
 
 /** Links resolved, because everything below is compared with real paths later. */
-async function placeOfRoot(file: string, of: string, root: string, source: YamlSource | null): Promise<{ readonly root: string; readonly problems: readonly Failure[] }> {
+async function placeOfRoot(file: string, root: string, source: YamlSource | null): Promise<{ readonly root: string; readonly problems: readonly Failure[] }> {
   const place = source === null ? { file } : source.placeAt(['root']);
   try {
     const real = await realpath(root);

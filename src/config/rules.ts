@@ -16,6 +16,8 @@ export interface RuleContext {
   readonly of: string;
   place(path: Path, on?: 'key' | 'value'): { readonly place: Failure['place'] & object };
   isHidden(path: Path): boolean;
+  /** Names as they are written, also of entries that are wrong in some other way. */
+  names(of: 'services' | 'databases'): readonly string[];
 }
 
 export function configRules(text: UpgradeConfigText, config: Config, source: YamlSource, of: string): readonly Failure[] {
@@ -25,8 +27,14 @@ export function configRules(text: UpgradeConfigText, config: Config, source: Yam
     of,
     place: (path, on) => ({ place: source.placeAt(path, on) }),
     isHidden: (path) => source.isHidden(path),
+    names: (key) => keysAt(source.value, key),
   };
   return [...nameRules(context), ...serviceRules(context), ...placeRules(context), ...valueRules(context)];
+}
+
+function keysAt(value: unknown, key: string): readonly string[] {
+  const map: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+  return typeof map === 'object' && map !== null ? Object.keys(map) : [];
 }
 
 /** `services.web.after[0]` */
@@ -36,11 +44,12 @@ export function dotted(path: Path): string {
 
 function nameRules(context: RuleContext): readonly Failure[] {
   const { text, config } = context;
+  const [services, databases] = [context.names('services'), context.names('databases')];
   const problems: Failure[] = [];
   const databaseAt = (path: Path, name: string, kind?: 'sqlite' | 'postgres') => {
     const database = config.databases[name];
-    if (database === undefined) problems.push(unknownName(context, path, 'database', name, Object.keys(config.databases)));
-    else if (kind !== undefined && database.kind !== kind) problems.push(wrongKind(context, path, name, `a ${database.kind} database`, `a ${kind} database`));
+    if (!databases.includes(name)) problems.push(unknownName(context, path, 'database', name, databases));
+    else if (kind !== undefined && database !== undefined && database.kind !== kind) problems.push(wrongKind(context, path, name, `a ${database.kind} database`, `a ${kind} database`));
   };
   for (const [name, ladder] of Object.entries(text.ladders ?? {})) {
     if (ladder.database !== undefined && ladder.index === undefined) databaseAt(['ladders', name, 'database'], ladder.database);
@@ -54,8 +63,8 @@ function nameRules(context: RuleContext): readonly Failure[] {
     const service = config.services[probe.service];
     const path = ['verify', at, probe.kind];
     const isFitting = probe.kind === 'systemd' ? service?.kind === 'systemd' : service?.kind === 'docker' || service?.kind === 'compose';
-    if (service === undefined) problems.push(unknownName(context, path, 'service', probe.service, Object.keys(config.services)));
-    else if (!isFitting) problems.push(wrongKind(context, path, probe.service, `a ${service.kind} service`, `a ${probe.kind} service`));
+    if (!services.includes(probe.service)) problems.push(unknownName(context, path, 'service', probe.service, services));
+    else if (service !== undefined && !isFitting) problems.push(wrongKind(context, path, probe.service, `a ${service.kind} service`, `a ${probe.kind} service`));
   }
   const names = new Map<string, number>();
   for (const [at, { name }] of config.verify.entries()) {
@@ -67,10 +76,11 @@ function nameRules(context: RuleContext): readonly Failure[] {
 
 function serviceRules(context: RuleContext): readonly Failure[] {
   const { config, of } = context;
+  const names = context.names('services');
   const problems: Failure[] = [];
   for (const service of Object.values(config.services)) {
     for (const [at, name] of service.after.entries()) {
-      if (config.services[name] === undefined) problems.push(unknownName(context, ['services', service.name, 'after', at], 'service', name, Object.keys(config.services)));
+      if (!names.includes(name)) problems.push(unknownName(context, ['services', service.name, 'after', at], 'service', name, names));
     }
     if (service.kind !== 'command') continue;
     const { restart, stop, start } = service.commands;

@@ -7,10 +7,17 @@ import type { Located } from './yaml-source.ts';
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
 
-export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Failure[] };
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | {
+      readonly ok: false;
+      readonly problems: readonly Failure[];
+      /** What is left without the parts that are wrong, so that its rules can be checked, too; `null` where that does not stand by itself. */
+      readonly rest: T | null;
+    };
 
-/** `of` is what the value is called in messages; `under` is the path in `source` where it begins. */
-export function checkShape<T>(schema: z.ZodMiniType<T>, source: Located, of: string, under: Path = []): Checked<T> {
+/** `of` is what the value is called in messages; `under` is the path in `source` where it begins; `standIns` take the place of wrong required keys in `rest`. */
+export function checkShape<T>(schema: z.ZodMiniType<T>, source: Located, of: string, under: Path = [], standIns: Readonly<Record<string, unknown>> = {}): Checked<T> {
   const value = structuredCloneOf(valueAt(source.value, under));
   let parsed = schema.safeParse(value, { jitless: true });
   if (parsed.success) return { ok: true, value: parsed.data };
@@ -21,7 +28,31 @@ export function checkShape<T>(schema: z.ZodMiniType<T>, source: Located, of: str
     if (parsed.success) return { ok: true, value: parsed.data };
   }
   const context = { source, of, under, value };
-  return { ok: false, problems: parsed.error.issues.flatMap((issue) => leavesOf(issue, [], value)).flatMap((leaf) => describe(leaf, context)) };
+  const problems = parsed.error.issues.flatMap((issue) => leavesOf(issue, [], value)).flatMap((leaf) => describe(leaf, context));
+  return { ok: false, problems, rest: isRecord(value) ? restOf(schema, value, standIns) : null };
+}
+
+/** Takes out what is wrong, and what cannot stand without it, until the rest fits. Changes `value`. */
+function restOf<T>(schema: z.ZodMiniType<T>, value: Record<string, unknown>, standIns: Readonly<Record<string, unknown>>): T | null {
+  // Each round takes something out; a value is never nested deeper than this.
+  for (let round = 0; round < 8; round++) {
+    const parsed = schema.safeParse(value, { jitless: true });
+    if (parsed.success) return parsed.data;
+    for (const { issue, path } of parsed.error.issues.flatMap((one) => leavesOf(one, [], value))) {
+      if (issue.code === 'unrecognized_keys') for (const key of issue.keys) takeOut(value, [...path, key]);
+      else takeOut(value, valueAt(value, path) === undefined ? path.slice(0, -1) : path);
+    }
+    for (const [key, standIn] of Object.entries(standIns)) value[key] ??= standIn;
+  }
+  return null;
+}
+
+/** A list loses all its entries rather than one: the others would be found at other places. */
+function takeOut(value: Record<string, unknown>, path: Path): void {
+  const inList = path.findIndex((key) => typeof key === 'number');
+  const whole = inList < 0 ? path : path.slice(0, inList);
+  const parent = valueAt(value, whole.slice(0, -1));
+  if (isRecord(parent)) delete parent[String(whole.at(-1))];
 }
 
 /** An issue with its whole path; for a choice of maps, the issues of the one that is meant. */
