@@ -4,25 +4,36 @@ import { createInk, wantsColor, type Ink } from '../report/layout.ts';
 import { createNdjsonReporter } from '../report/ndjson.ts';
 import { createOutput } from '../report/output.ts';
 import { createPlainReporter } from '../report/plain.ts';
-import type { Reporter, Verbosity } from '../report/reporter.ts';
+import type { Reporter } from '../report/reporter.ts';
+import { createScrubber } from '../report/scrub.ts';
 import type { CommonFlags } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
 export function inkFor(flags: CommonFlags, terminal: Terminal, stream: 'stdout' | 'stderr' = 'stdout'): Ink {
-  const wanted = wantsColor(terminal[stream].isTTY === true, { env: terminal.env as NodeJS.ProcessEnv, ...(flags.color === false ? { flag: false } : {}) });
+  const wanted = wantsColor(terminal[stream].isTTY === true, { env: terminal.env, ...(flags.color === false ? { flag: false } : {}) });
   return createInk(wanted);
 }
 
-export function verbosityOf({ quiet, verbose }: CommonFlags): Verbosity {
-  return quiet === true ? 'quiet' : verbose === true ? 'verbose' : 'normal';
-}
-
-/** The reporters of a run. People read on stderr wherever stdout carries JSON. */
-export function reportersFor(flags: CommonFlags, terminal: Terminal): readonly Reporter[] {
-  if (flags.events === true) return [createNdjsonReporter({ output: createOutput(terminal.stdout) })];
-  const stream = flags.json === true ? 'stderr' : 'stdout';
-  const plain = createPlainReporter({ output: createOutput(terminal[stream]), ink: inkFor(flags, terminal, stream), verbosity: verbosityOf(flags) });
-  return flags.json === true ? [plain, createJsonReporter({ output: createOutput(terminal.stdout) })] : [plain];
+/** People read on stderr wherever stdout carries JSON. */
+export function reporterFor(flags: CommonFlags, terminal: Terminal, secrets: readonly string[]): Reporter {
+  const scrub = createScrubber(secrets);
+  const isForPrograms = flags.json === true || flags.events === true;
+  const stream = isForPrograms ? 'stderr' : 'stdout';
+  const verbosity = flags.quiet === true ? 'quiet' : flags.verbose === true ? 'verbose' : 'normal';
+  const people = createPlainReporter({ output: createOutput(terminal[stream]), ink: inkFor(flags, terminal, stream), verbosity, scrub });
+  if (!isForPrograms) return people;
+  const machine = (flags.json === true ? createJsonReporter : createNdjsonReporter)({ output: createOutput(terminal.stdout), scrub });
+  return {
+    onEvent(event) {
+      machine.onEvent(event);
+      people.onEvent(event);
+    },
+    finish(result) {
+      // Text first: what a program reads is the very last thing, also where both go to one terminal.
+      people.finish(result);
+      machine.finish(result);
+    },
+  };
 }
 
 /** One document under --json, else the lines. */

@@ -23,6 +23,8 @@ export interface RunFlags extends CommonFlags {
   readonly allowDowngrade?: boolean;
   readonly planHash?: string;
   readonly detach?: boolean;
+  /** Given by `--detach` to the process that it starts. */
+  readonly runId?: string;
 }
 
 /** Parses and runs. Resolves with the exit code; throws an UpgradeError for everything that is wrong with the call itself. */
@@ -56,6 +58,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (code: number
   withCommonFlags(program);
   program
     .option('--detach', 'run in a process of its own and print the run’s id')
+    .addOption(new Option('--run-id <id>').hideHelp())
     .action(async (command: string | undefined, flags: RunFlags) => {
       if (command !== undefined) throw fail('UNKNOWN_COMMAND', { command, nearest: nearest(command, program.commands.map((known) => known.name())) });
       const { upgrade } = await import('./commands/upgrade.ts');
@@ -128,10 +131,6 @@ function addAuthoring(program: Command, terminal: Terminal, finish: (code: numbe
     .argument('<name>')
     .addOption(new Option('--kind <kind>', 'the kind of step').choices(['ts', 'sql', 'sh', 'py']).default('ts'))
     .action(async (from: string, to: string, name: string, _, self: Command) => finish(await (await import('./commands/new.ts')).newStep({ from, to, name }, self.optsWithGlobals(), terminal)));
-  command(program, terminal, 'adopt', 'take over the bookkeeping of an existing migration table or index as a ladder’s baseline')
-    .option('--ladder <name>', 'one ladder; all where it is left out')
-    .option('--dry-run', 'show what was found; writes nothing')
-    .action(async (_, self: Command) => finish(await (await import('./commands/adopt.ts')).adopt(self.optsWithGlobals(), terminal)));
 }
 
 function command(parent: Command, terminal: Terminal, name: string, description: string): Command {

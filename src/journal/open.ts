@@ -3,6 +3,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { DatabaseSync } from 'node:sqlite';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import { journalUpgrades, journalVersion } from './schema.ts';
@@ -39,7 +40,6 @@ export function openJournalDatabase(state: string, mode: 'read' | 'write'): Jour
 
 function open(file: string, state: string, mode: 'read' | 'write'): JournalDatabase {
   const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
-  // Readers open for writing as well where they may: a read-only connection cannot read a WAL that a killed run left behind.
   const db = openDatabase(DatabaseSync, file, mode);
   db.exec('PRAGMA busy_timeout = 10000');
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
@@ -58,9 +58,12 @@ function open(file: string, state: string, mode: 'read' | 'write'): JournalDatab
 }
 
 function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write'): DatabaseSync {
-  // A database without WAL leftovers is opened so that reading changes nothing on disk, not even by making `-shm`.
-  if (mode === 'write' || existsSync(`${file}-wal`)) return new DatabaseSync(file);
-  return new DatabaseSync(`file:${encodeURI(file).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro&immutable=1`, { readOnly: true });
+  if (mode === 'write') return new DatabaseSync(file);
+  // Without a WAL the file is all there is: `immutable` reads it without making `-wal` and `-shm`. With one, a run is going on or was
+  // killed: a read-only connection sees it all and, unlike a writing one, does not fold the WAL in when it closes.
+  const url = pathToFileURL(file);
+  url.search = existsSync(`${file}-wal`) ? '?mode=ro' : '?mode=ro&immutable=1';
+  return new DatabaseSync(url, { readOnly: true });
 }
 
 function upgradeTables(db: DatabaseSync, version: number): void {

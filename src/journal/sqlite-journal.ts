@@ -116,7 +116,7 @@ export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null 
       return all(appliedStepOf, 'SELECT * FROM applied_steps');
     },
     async committedPath() {
-      return all(({ transition_id }) => String(transition_id), 'SELECT transition_id FROM applied_transitions ORDER BY seq');
+      return all(({ transition_id, run_id }) => ({ transition: String(transition_id), runId: String(run_id) }), 'SELECT transition_id, run_id FROM applied_transitions ORDER BY seq');
     },
     async rememberServices(runId, states) {
       write(() => {

@@ -71,8 +71,8 @@ export interface Journal {
   /** The outcomes of a batch, in one commit. */
   settleSteps(runId: string, outcomes: readonly SettledStep[]): Promise<void>;
   appliedSteps(): Promise<readonly AppliedStep[]>;
-  /** Ids of the transitions that led here, in order: what a downgrade goes back. */
-  committedPath(): Promise<readonly string[]>;
+  /** The transitions that led here, the oldest first, and the runs that hold their copies: what a downgrade goes back. */
+  committedPath(): Promise<readonly { readonly transition: string; readonly runId: string }[]>;
   /** What each service was before the run. Told once: later calls for the same run and service are ignored. */
   rememberServices(runId: string, states: Readonly<Record<string, ServiceState>>): Promise<void>;
   servicesBefore(runId: string): Promise<Readonly<Record<string, ServiceState>>>;

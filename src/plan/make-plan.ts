@@ -28,7 +28,12 @@ export function makePlan({ product, transitions, graph, sha256, ...request }: Pl
   if (direction === 'down') refuseIrreversible(chosen, from, to);
   const running = direction === 'up' ? chosen : chosen.map((transition) => ({ ...transition, steps: transition.steps.toReversed() }));
   const unhashed = { product, from, to, direction, transitions: running };
-  return { kind: 'plan', plan: { ...unhashed, hash: `sha256:${sha256(decisive(unhashed))}` }, assumed };
+  return { kind: 'plan', plan: { ...unhashed, hash: planHash(unhashed, sha256) }, assumed };
+}
+
+/** `sha256:…` over everything that decides what is executed. */
+export function planHash(plan: Omit<Plan, 'hash'>, sha256: (text: string) => string): string {
+  return `sha256:${sha256(decisive(plan))}`;
 }
 
 function transitionsById(transitions: readonly Transition[], ids: readonly string[]): readonly Transition[] {

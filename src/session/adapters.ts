@@ -1,5 +1,5 @@
 // Wires the adapters for one installation. Part of the composition root: nothing else makes adapters.
-import { createBackupStore } from '../backup/backup-store.ts';
+import { createBackupStore } from '../backup/store.ts';
 import { createDatabases } from '../databases/check.ts';
 import { createInstallation } from '../discover/installation.ts';
 import { openSqliteJournal } from '../journal/sqlite-journal.ts';

@@ -9,7 +9,7 @@ import type { Journal, Ports } from '../model/ports.ts';
 import type { EventBus } from '../report/event-bus.ts';
 import { createRunLog } from '../report/run-log.ts';
 import { createScrubber } from '../report/scrub.ts';
-import { createStepExecutor } from '../steps/step-executor.ts';
+import { createStepExecutor } from '../steps/executor.ts';
 import { openJournalToWrite, type ReadingPorts } from './adapters.ts';
 import { heldBy } from './lock-holder.ts';
 
@@ -34,7 +34,7 @@ export async function holdRun(config: Config, adapters: ReadingPorts, bus: Event
     const scrub = createScrubber(config.secrets);
     const steps = createStepExecutor({ config, lockFd: lock.fd, events: bus, scrub, clock: adapters.clock });
     const log = createRunLog({ dir, scrub });
-    const unsubscribe = bus.subscribe(log.onEvent);
+    const unsubscribe = bus.subscribe(log);
     const opened = journal;
     const flushing = setInterval(() => void opened.flush(), flushEveryMs).unref();
     return {
@@ -46,7 +46,6 @@ export async function holdRun(config: Config, adapters: ReadingPorts, bus: Event
           await steps.close();
           await opened.close();
           unsubscribe();
-          log.close();
         } finally {
           lock.release();
         }

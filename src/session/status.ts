@@ -6,7 +6,7 @@ import { failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
-import { routeToHighest } from '../plan/route.ts';
+import { choosePath } from '../plan/choose-path.ts';
 import { readJournal, type ReadingPorts } from './adapters.ts';
 import { phaseOfRun } from './lock-holder.ts';
 
@@ -34,12 +34,13 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   const open = last !== null && (last.outcome === null || last.outcome === 'stranded') ? last : null;
   const problems: Failure[] = [];
   let version: Version | null = null;
-  let route: { readonly to: Version; readonly transitions: readonly string[] } | null = null;
+  let pending: { readonly to: Version; readonly ids: readonly string[] } | null = null;
   try {
     version = await installation.readVersion();
     const graph = await readTransitionGraph(config);
     if (graph.problems.length > 0) throw new UpgradeError(graph.problems);
-    route = version === null ? null : routeToHighest(graph.transitions, version);
+    const path = version === null ? null : choosePath({ transitions: graph.transitions, installed: version });
+    if (path?.kind === 'path') pending = path;
   } catch (error) {
     problems.push(...failuresOf(error));
   }
@@ -47,9 +48,9 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   return {
     product: config.product,
     version,
-    latest: route?.to ?? version,
-    pending: route?.transitions ?? [],
-    state: stateOf(open, problems, route?.transitions ?? []),
+    latest: pending?.to ?? version,
+    pending: pending?.ids ?? [],
+    state: stateOf(open, problems, pending?.ids ?? []),
     run: open === null ? null : summary(open),
     lock: holder === null ? null : { host: holder.host, pid: holder.pid, since: holder.since, phase: await phaseOfRun(config) },
     lastRun: last === null ? null : summary(last),

@@ -1,12 +1,13 @@
 // `upgrade`: plans, asks where the plan breaks something or cannot be undone, runs, and reports.
 import { fail } from '../../model/failure.ts';
 import { stepsOf } from '../../model/plan.ts';
+import type { ResultDocument } from '../../model/run.ts';
 import type { PreparedPlan } from '../../session/planning.ts';
-import { UpdateManager } from '../../update-manager.ts';
+import type { UpdateManager } from '../../update-manager.ts';
 import { exitCodeOfResult } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager, type PlanFlags } from '../manager.ts';
-import { reportersFor } from '../output.ts';
+import { reporterFor } from '../output.ts';
 import type { RunFlags } from '../program.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -17,7 +18,7 @@ export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<numb
   if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
   await confirm(prepared, flags, terminal);
   if (flags.detach === true) return startDetached(manager, prepared, flags, terminal);
-  return runAndReport(manager, flags, terminal, (signal) => manager.run(prepared, { signal }));
+  return runAndReport(manager, flags, terminal, (signal) => manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) }));
 }
 
 export function planRequest({ from, to, allowDowngrade }: PlanFlags) {
@@ -29,14 +30,12 @@ export async function runAndReport(
   manager: UpdateManager,
   flags: RunFlags,
   terminal: Terminal,
-  run: (signal: AbortSignal) => Promise<import('../../model/run.ts').ResultDocument>,
+  run: (signal: AbortSignal) => Promise<ResultDocument>,
 ): Promise<number> {
-  const reporters = reportersFor(flags, terminal);
-  manager.on('event', (event) => {
-    for (const reporter of reporters) reporter.onEvent(event);
-  });
+  const reporter = reporterFor(flags, terminal, manager.config.secrets);
+  manager.on('event', reporter.onEvent);
   const result = await untilInterrupted(terminal, run);
-  for (const reporter of reporters) reporter.finish(result);
+  reporter.finish(result);
   return exitCodeOfResult(result);
 }
 

@@ -82,6 +82,10 @@ export const runFailures = {
     message: `The run's private copies of steps are damaged or gone: ${files.join(', ')}.`,
     hint: 'The installation is set back from the backup. Check the disk and who writes into the state folder.',
   }),
+  PLAN_LOST: ({ file, run, reason }: { file: string; run: string; reason: string }) => ({
+    message: `The plan of run ${run} in ${file} cannot be used: ${reason}.`,
+    hint: `Put the file back from a copy of the state folder. Or set the installation back by hand: "upgrade backup restore ${run}".`,
+  }),
   VERSION_CHANGED: ({ expected, actual }: { expected: string; actual: string }) => ({
     message: `The installed version changed while the run was being prepared: it was ${expected}, it is ${actual}.`,
     hint: 'Something else writes the version. Find out what, then run the upgrade again.',

@@ -21,7 +21,7 @@ export const serviceFailures = {
     hint: `Describe it as a command for now: services: { ${service}: { command: { restart: […], health: […] } } }.`,
   }),
   SERVICE_EXECUTABLE_MISSING: ({ service, action, executable, problem }: Named & { action: string; executable: string; problem: string }) => ({
-    message: `Service ${service} is to ${action === 'health' ? 'tell its health' : action === 'status' ? 'tell its status' : action} by "${executable}", but ${problem}.`,
+    message: `The ${action} command of service ${service} is "${executable}", but ${problem}.`,
     hint: `Install it, make it executable (chmod +x), or correct services.${service}.command.${action} in upgrade.yaml.`,
   }),
   SERVICE_NOT_OBSERVABLE: ({ service }: Named) => ({

@@ -1,0 +1,58 @@
+// `upgrade backup …`: made, looked at, restored and exported by hand.
+import { fail } from '../../model/failure.ts';
+import type { BackupRecord } from '../../model/ports.ts';
+import { renderBackups } from '../../report/backups.ts';
+import { bytes, count } from '../../report/layout.ts';
+import { untilInterrupted } from '../interrupts.ts';
+import { openManager } from '../manager.ts';
+import { inkFor, present } from '../output.ts';
+import type { CommonFlags } from '../program.ts';
+import type { Terminal } from '../terminal.ts';
+
+export async function list(flags: CommonFlags, terminal: Terminal): Promise<number> {
+  const backups = await (await openManager(flags, terminal)).listBackups();
+  present(flags, terminal, backups, () => renderBackups(backups, { ink: inkFor(flags, terminal), columns: terminal.columns }));
+  return 0;
+}
+
+export async function create(flags: CommonFlags, terminal: Terminal): Promise<number> {
+  const manager = await openManager(flags, terminal);
+  const record = await untilInterrupted(terminal, (signal) => manager.createBackup({ signal }));
+  present(flags, terminal, shown(record), () => [`Backup ${record.id}: ${count(record.files, 'file')}, ${bytes(record.bytes)}, read back and found equal.`, record.path]);
+  return 0;
+}
+
+export async function verify(id: string | undefined, flags: CommonFlags, terminal: Terminal): Promise<number> {
+  const record = await (await openManager(flags, terminal)).verifyBackup(id);
+  present(flags, terminal, shown(record), () => [`Backup ${record.id}: ${count(record.files, 'file')} read whole and found equal to the manifest.`]);
+  return 0;
+}
+
+export interface RestoreFlags extends CommonFlags {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+export async function restore(id: string, paths: readonly string[], flags: RestoreFlags, terminal: Terminal): Promise<number> {
+  const manager = await openManager(flags, terminal);
+  if (flags.dryRun !== true && flags.yes !== true && terminal.canAsk && !(await terminal.ask(`Set ${paths.length === 0 ? 'the whole installation' : paths.join(', ')} back to backup ${id}?`))) {
+    throw fail('NOT_CONFIRMED', {});
+  }
+  const report = await manager.restoreBackup(id, { paths, dryRun: flags.dryRun === true });
+  present(flags, terminal, report, () => [
+    ...report.restored.map((path) => `${flags.dryRun === true ? 'would restore' : 'restored'}  ${path}`),
+    ...report.removed.map((path) => `${flags.dryRun === true ? 'would put aside' : 'put aside'}  ${path}`),
+    `${count(report.unchanged, 'path')} unchanged.`,
+  ]);
+  return 0;
+}
+
+export async function exportTo(id: string, file: string, flags: CommonFlags, terminal: Terminal): Promise<number> {
+  const record = await (await openManager(flags, terminal)).exportBackup(id, file);
+  present(flags, terminal, { id: record.id, file }, () => [`Backup ${record.id} written to ${file}.`]);
+  return 0;
+}
+
+function shown({ id, path, manifest, bytes: size, files, verified }: BackupRecord): Pick<BackupRecord, 'id' | 'path' | 'manifest' | 'bytes' | 'files' | 'verified'> {
+  return { id, path, manifest, bytes: size, files, verified };
+}

@@ -1,0 +1,95 @@
+// Backups by hand: made, looked at and restored outside of runs, under the same lock and in the same journal.
+import { mkdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ulid } from 'ulid';
+import { acquireLock } from '../lock/lock.ts';
+import type { Config } from '../model/config.ts';
+import { fail } from '../model/failure.ts';
+import type { BackupRecord, Difference, Journal, RestoreReport } from '../model/ports.ts';
+import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
+import { refuseOpenRun } from './entry.ts';
+import { heldBy } from './lock-holder.ts';
+
+export interface RestoreOptions {
+  /** Relative to the root; all where it is left out. */
+  readonly paths?: readonly string[];
+  /** Tell what would be restored; write nothing. */
+  readonly dryRun?: boolean;
+}
+
+export async function listBackups(config: Config): Promise<readonly BackupRecord[]> {
+  return readJournal(config, async (journal) => (await journal?.backups()) ?? []);
+}
+
+export async function createBackup(config: Config, adapters: ReadingPorts, signal?: AbortSignal): Promise<BackupRecord> {
+  return locked(config, adapters, async (journal) => {
+    const record = await adapters.backups.create({
+      id: ulid(),
+      runId: null,
+      version: await adapters.installation.readVersion(),
+      extraPaths: [],
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await journal.recordBackup(record);
+    return record;
+  });
+}
+
+export async function verifyBackup(config: Config, { backups }: ReadingPorts, id?: string): Promise<BackupRecord> {
+  const record = await find(config, id);
+  await backups.verify(record);
+  return record;
+}
+
+export async function exportBackup(config: Config, { backups }: ReadingPorts, id: string, file: string): Promise<BackupRecord> {
+  const record = await find(config, id);
+  await backups.exportTo(record, path.resolve(file));
+  return record;
+}
+
+/** What stood in the way is put aside under `state/aside/<time>`, never deleted. */
+export async function restoreBackup(config: Config, adapters: ReadingPorts, id: string, { paths, dryRun }: RestoreOptions): Promise<RestoreReport> {
+  const record = await find(config, id);
+  if (dryRun === true) return wouldRestore(adapters, record, paths);
+  return locked(config, adapters, async (journal) => {
+    await refuseOpenRun(journal);
+    const asideDir = path.join(config.state, 'aside', ulid());
+    mkdirSync(asideDir, { recursive: true, mode: 0o700 });
+    return adapters.backups.restore(record, { asideDir, ...(paths === undefined || paths.length === 0 ? {} : { paths }) });
+  });
+}
+
+async function wouldRestore({ backups }: ReadingPorts, record: BackupRecord, paths: readonly string[] | undefined): Promise<RestoreReport> {
+  const { differences, compared } = await backups.compare(record);
+  const wanted = (difference: Difference): boolean =>
+    paths === undefined || paths.length === 0 || paths.some((wantedPath) => difference.path === wantedPath || difference.path.startsWith(`${wantedPath.replace(/\/+$/, '')}/`));
+  const found = differences.filter(wanted);
+  return {
+    restored: found.filter(({ kind }) => kind !== 'created').map(({ path: where }) => where),
+    removed: found.filter(({ kind }) => kind === 'created').map(({ path: where }) => where),
+    unchanged: compared - differences.filter(({ kind }) => kind !== 'created').length,
+  };
+}
+
+async function find(config: Config, id: string | undefined): Promise<BackupRecord> {
+  const all = await listBackups(config);
+  const record = id === undefined ? all[0] : all.find((known) => known.id === id);
+  if (record === undefined) throw fail('BACKUP_UNKNOWN', { id: id ?? '(none was ever made)' });
+  return record;
+}
+
+async function locked<T>(config: Config, { clock }: ReadingPorts, work: (journal: Journal) => Promise<T>): Promise<T> {
+  const lock = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: clock.now() });
+  if ('holder' in lock) throw await heldBy(config, lock.holder);
+  try {
+    const journal = openJournalToWrite(config);
+    try {
+      return await work(journal);
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    lock.release();
+  }
+}

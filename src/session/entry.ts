@@ -1,0 +1,135 @@
+// How a run comes in: a new one through its preflight, an unfinished one as the journal left it.
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
+import type { Config } from '../model/config.ts';
+import { fail, messageOf, UpgradeError } from '../model/failure.ts';
+import type { Plan } from '../model/plan.ts';
+import type { Journal } from '../model/ports.ts';
+import type { RunRecord } from '../model/run.ts';
+import { readJournal, type ReadingPorts } from './adapters.ts';
+import { runDir } from './held-run.ts';
+import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
+import type { RunRequest } from './run-session.ts';
+
+export type RunEntry = Pick<RunRequest, 'plan' | 'runId' | 'input' | 'canTurnBack' | 'prepare'>;
+
+// A forward that was taken up this often without coming to its end is given up.
+const mostForwardAttempts = 10;
+
+export function newRun(config: Config, adapters: ReadingPorts, prepared: PreparedPlan, runId: string): RunEntry {
+  const plan = frozen(prepared);
+  return {
+    plan,
+    runId,
+    canTurnBack: true,
+    input: { entry: 'new', course: 'forwards', hasTouchedInstallation: false, isTriedTooOften: false, failure: null },
+    async prepare(hold, events): Promise<PreflightVerdict> {
+      await refuseWhileUnfinished(config);
+      if (isNothingToDo(plan)) return { kind: 'nothing-to-do' };
+      const findings = await findingsFor(config, adapters, prepared);
+      for (const finding of findings) events.emit({ type: 'finding', finding });
+      const problems = blocking(findings);
+      if (problems.length > 0) throw new UpgradeError(problems);
+      // Up to here nothing was written, not even the state folder.
+      const journal = await hold();
+      await refuseOpenRun(journal);
+      const installed = await adapters.installation.readVersion();
+      if (installed !== null && installed !== plan.from) throw fail('VERSION_CHANGED', { expected: plan.from, actual: installed }, { phase: 'preflight' });
+      writeDurably(path.join(runDir(config, runId), 'plan.json'), JSON.stringify(plan));
+      await journal.createRun({ ...plan, id: runId, planHash: plan.hash, startedAt: adapters.clock.now(), host: os.hostname(), pid: process.pid }, plan);
+      events.emit({ type: 'run-started', product: plan.product, from: plan.from, to: plan.to, steps: countSteps(plan), resumed: false });
+      return { kind: 'go' };
+    },
+  };
+}
+
+export type ResumeCourse = 'as-recorded' | 'only-forward' | 'backward';
+
+export async function resumedRun(config: Config, course: ResumeCourse): Promise<RunEntry> {
+  const { run, hasBegunSteps } = await readJournal(config, async (journal) => {
+    const open = journal === null ? null : await openRun(journal);
+    if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
+    const records = await journal.stepRecords(open.id);
+    const effects = await journal.effects(open.id);
+    return { run: open, hasBegunSteps: effects.length > 0 || records.some(({ attempts }) => attempts > 0) };
+  });
+  if (run.outcome === 'stranded' && course !== 'backward') throw fail('RUN_STRANDED', { id: run.id });
+  if (run.course === 'backwards' && course === 'only-forward') throw fail('RUN_ROLLING_BACK', { id: run.id });
+  const plan = readPlan(config, run);
+  return {
+    plan,
+    runId: run.id,
+    canTurnBack: course !== 'only-forward',
+    input: {
+      entry: 'resumed',
+      course: course === 'backward' ? 'backwards' : run.course,
+      hasTouchedInstallation: hasBegunSteps,
+      isTriedTooOften: run.attempts >= mostForwardAttempts,
+      failure: run.failure,
+    },
+    async prepare(hold, events): Promise<PreflightVerdict> {
+      const journal = await hold();
+      // Another process may have ended it between the look above and the lock.
+      if ((await openRun(journal))?.id !== run.id) throw fail('NO_UNFINISHED_RUN', {});
+      await journal.takeUp(run.id, { host: os.hostname(), pid: process.pid, isAskedFor: course === 'backward' });
+      events.emit({ type: 'run-started', product: run.product, from: run.from, to: run.to, steps: countSteps(plan), resumed: true });
+      return { kind: 'go' };
+    },
+  };
+}
+
+/** The run that stands in the way of another: unfinished, or stranded. */
+async function openRun(journal: Journal): Promise<RunRecord | null> {
+  const unfinished = await journal.unfinishedRun();
+  if (unfinished !== null) return unfinished;
+  const [last] = await journal.runs(1);
+  return last?.outcome === 'stranded' ? last : null;
+}
+
+async function refuseWhileUnfinished(config: Config): Promise<void> {
+  await readJournal(config, async (journal) => {
+    if (journal !== null) await refuseOpenRun(journal);
+  });
+}
+
+export async function refuseOpenRun(journal: Journal): Promise<void> {
+  const open = await openRun(journal);
+  if (open === null) return;
+  if (open.outcome === 'stranded') throw fail('RUN_STRANDED', { id: open.id }, { phase: 'preflight' });
+  throw fail('RUN_UNFINISHED', open, { phase: 'preflight' });
+}
+
+function readPlan(config: Config, run: RunRecord): Plan {
+  const file = path.join(runDir(config, run.id), 'plan.json');
+  try {
+    const plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
+    if (plan.hash === run.planHash && hasItsHash(plan)) return plan;
+    throw new Error('it is not the plan that the journal names');
+  } catch (error) {
+    throw fail('PLAN_LOST', { file, run: run.id, reason: messageOf(error) }, {}, error);
+  }
+}
+
+function writeDurably(file: string, text: string): void {
+  const beside = `${file}.partial`;
+  const fd = openSync(beside, 'w', 0o600);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(beside, file);
+  const folder = openSync(path.dirname(file), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function countSteps(plan: Plan): number {
+  return plan.transitions.reduce((sum, { steps }) => sum + steps.length, 0);
+}

@@ -1,0 +1,129 @@
+// Everything that only reads: the plan from what is installed to what is wanted, and the findings about it.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { preflight, type PreflightFacts } from '../../phases/preflight.ts';
+import { appliedChecksums } from '../discover/applied-checksums.ts';
+import { readTransitionGraph, readTransitions } from '../discover/transitions.ts';
+import type { Config } from '../model/config.ts';
+import { UpgradeError, type Failure } from '../model/failure.ts';
+import { stepsOf, type Finding, type Plan, type Transition, type TransitionHeader } from '../model/plan.ts';
+import { parseVersion, type Version } from '../model/version.ts';
+import { choosePath } from '../plan/choose-path.ts';
+import { makePlan, planHash } from '../plan/make-plan.ts';
+import { serviceFindings } from '../services/service-findings.ts';
+import { describeModules } from '../steps/describe.ts';
+import { readJournal, type ReadingPorts } from './adapters.ts';
+import { runDir } from './held-run.ts';
+
+export interface PlanOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly allowDowngrade?: boolean;
+}
+
+/** A plan, and what is known around it. A plan from a version to itself has nothing to do. */
+export interface PreparedPlan extends Plan {
+  /** All transitions there are, for drawing. */
+  readonly graph: readonly TransitionHeader[];
+  readonly findings: readonly Finding[];
+  readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
+}
+
+/** Throws everything that is wrong with the migrations at once, or why there is no way to the target. */
+export async function preparePlan(config: Config, adapters: ReadingPorts, options: PlanOptions): Promise<PreparedPlan> {
+  const from = options.from === undefined ? undefined : parseVersion(options.from, '--from');
+  const to = options.to === undefined ? undefined : parseVersion(options.to, '--to');
+  const [{ transitions: live, problems }, installed, committed] = await Promise.all([
+    readTransitionGraph(config),
+    adapters.installation.readVersion(),
+    readJournal(config, async (journal) => (await journal?.committedPath()) ?? []),
+  ]);
+  if (problems.length > 0) throw new UpgradeError((await readTransitions(config, 'all', { describeModules })).problems);
+  const archived = options.allowDowngrade === true ? await archivedHeaders(config, committed) : [];
+  const graph = [...live.filter(({ id }) => !archived.some((copy) => copy.id === id)), ...archived];
+  const request = { installed, from, to, allowDowngrade: options.allowDowngrade, committedPath: committed.map(({ transition }) => transition) };
+  const route = choosePath({ ...request, transitions: graph });
+  if (route.kind === 'nothing-to-do') return nothingToDo(config, route.version, graph);
+  const read = await readSteps(config, route.ids, route.direction === 'down' ? committed : []);
+  if (read.problems.length > 0) throw new UpgradeError(read.problems);
+  const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
+  if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
+  const estimate = await adapters.backups.estimate(stepsOf(made.plan).flatMap((step) => step.backup));
+  return { ...made.plan, graph, findings: read.findings, backup: { sources: estimate.sources, estimatedBytes: estimate.bytes } };
+}
+
+/** The whole preflight: what reading found, and what the machine, databases and services say. */
+export async function findingsFor(config: Config, adapters: ReadingPorts, plan: PreparedPlan): Promise<readonly Finding[]> {
+  const [appliedSteps, services] = await Promise.all([readJournal(config, async (journal) => (await journal?.appliedSteps()) ?? []), serviceFindings(config)]);
+  const facts: PreflightFacts = {
+    plan,
+    config,
+    appliedSteps,
+    checksums: appliedChecksums(config.migrations, appliedSteps),
+    known: [...plan.findings, ...services],
+    backupBytes: plan.backup.estimatedBytes,
+  };
+  return preflight(adapters, facts);
+}
+
+/** The plan as JSON data, with the hash taken anew: whether what was read back is what was written. */
+export function hasItsHash(plan: Plan): boolean {
+  return planHash(plan, sha256) === plan.hash;
+}
+
+/** Just what is executed, for writing down. */
+export function frozen({ product, from, to, direction, transitions, hash }: Plan): Plan {
+  return { product, from, to, direction, transitions, hash };
+}
+
+export function isNothingToDo(plan: Plan): boolean {
+  return plan.from === plan.to;
+}
+
+/** Findings that keep a run from beginning, as failures. */
+export function blocking(findings: readonly Finding[]): readonly Failure[] {
+  return findings.filter(({ level }) => level === 'block').map(({ level: _, ...rest }) => ({ ...rest, phase: 'preflight' }) as Failure);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function nothingToDo(config: Config, version: Version, graph: readonly TransitionHeader[]): PreparedPlan {
+  const plan = { product: config.product, from: version, to: version, direction: 'up' as const, transitions: [] };
+  return { ...plan, hash: planHash(plan, sha256), graph, findings: [], backup: { sources: [], estimatedBytes: 0 } };
+}
+
+type Committed = readonly { readonly transition: string; readonly runId: string }[];
+
+/** The folders as they were when they were applied: what a downgrade goes by, also where the folder has changed or is gone. */
+async function archivedHeaders(config: Config, committed: Committed): Promise<readonly TransitionHeader[]> {
+  const read = await Promise.all(
+    [...byRun(config, committed)].map(async ([copies, ids]) => (await readTransitionGraph({ ...config, migrations: copies })).transitions.filter(({ id }) => ids.includes(id))),
+  );
+  return read.flat();
+}
+
+async function readSteps(config: Config, ids: readonly string[], committed: Committed): Promise<{ readonly transitions: readonly Transition[]; readonly problems: readonly Failure[]; readonly findings: readonly Finding[] }> {
+  const archives = [...byRun(config, committed.filter(({ transition }) => ids.includes(transition)))];
+  const inArchives = new Set(archives.flatMap(([, found]) => found));
+  const reads = await Promise.all([
+    ...archives.map(([copies, found]) => readTransitions({ ...config, migrations: copies }, found, { describeModules })),
+    readTransitions(config, ids.filter((id) => !inArchives.has(id)), { describeModules }),
+  ]);
+  return {
+    transitions: reads.flatMap(({ transitions }) => transitions),
+    problems: reads.flatMap(({ problems }) => problems),
+    findings: reads.flatMap(({ findings }) => findings),
+  };
+}
+
+function byRun(config: Config, committed: Committed): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { transition, runId } of committed) {
+    const copies = path.join(runDir(config, runId), 'steps');
+    if (existsSync(path.join(copies, transition))) found.set(copies, [...(found.get(copies) ?? []), transition]);
+  }
+  return found;
+}
