@@ -2,6 +2,7 @@
 // declarations out. Runs in `npm ci` (prepare) and before the tests: what is tested is what is shipped.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { build } from 'esbuild';
 
 const isQuick = process.argv.includes('--quick');
@@ -26,6 +27,8 @@ await build({
   keepNames: false,
   legalComments: 'linked',
   chunkNames: 'chunk-[hash]',
+  // Its ES module build keeps its names under `await import()`, and what is not used is left out.
+  alias: { yaml: path.resolve('node_modules/yaml/browser/dist/index.js') },
   // pino starts worker threads by file name, so it stays a package of its own; it is loaded only by a run.
   external: ['pino'],
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
