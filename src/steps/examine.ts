@@ -4,9 +4,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Config } from '../model/config.ts';
 import type { RunContext } from '../model/ports.ts';
 import type { StepOrder } from '../model/run.ts';
+import { checkpointFile, readCheckpointFile } from './host/checkpoint-file.ts';
 import { effectsOf } from './host/effects.ts';
 import { checkpointKey, hasMarkerTable, markerTable, readMarkers } from './host/markers.ts';
-import { checkpointFile, readCheckpointFile } from './host/checkpoint-file.ts';
+import { pendingEntries, undoDir } from './host/undo-log.ts';
 
 export type Verdict = 'done' | 'not-done' | 'partial';
 
@@ -36,12 +37,18 @@ function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, 
   const committedTo = new Set([...marked.values()].flat());
   if (action === 'apply') {
     if (marked.size > 0) return [...committedTo].every((name) => marked.has(name)) ? 'done' : 'partial';
-    return usedDatabases(run, step.id, 'apply').length > 0 ? 'not-done' : null;
+    if (usedDatabases(run, step.id, 'apply').length === 0) return null;
+    // The transaction is gone, but files were changed before it would have been committed, or commands were run.
+    return hasChangedMore(run, step.id, 'apply') ? 'partial' : 'not-done';
   }
   const expected = usedDatabases(run, step.id, 'apply');
-  if (marked.size > 0) return [...committedTo].every((name) => marked.has(name)) ? 'not-done' : 'partial';
+  if (marked.size > 0) return [...committedTo].every((name) => marked.has(name)) && !hasChangedMore(run, step.id, 'revert') ? 'not-done' : 'partial';
   // A revert removes what the apply had left: nothing there means that it did, if there ever was something.
   return expected.length > 0 && usedDatabases(run, step.id, 'revert').length > 0 ? 'done' : null;
+}
+
+function hasChangedMore(run: RunContext, stepId: string, action: 'apply' | 'revert'): boolean {
+  return pendingEntries(undoDir(run.dir, stepId, action)).length > 0 || effectsOf(run.dir, stepId, action).some(({ kind }) => kind === 'exec');
 }
 
 function usedDatabases(run: RunContext, stepId: string, action: 'apply' | 'revert'): readonly string[] {

@@ -1,5 +1,5 @@
 // Notes, for whoever looks after a crash, what kinds of effect a half has had beside its recorded file changes.
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { fdatasyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export type EffectKind =
@@ -8,9 +8,7 @@ export type EffectKind =
   /** Processes were started: nobody knows what they did. */
   | 'exec'
   /** Rows were committed with a checkpoint: rolling back the transaction does not take them back. */
-  | 'checkpoint'
-  /** All that was recorded has been taken back: what stands above is over. */
-  | 'undone';
+  | 'checkpoint';
 
 export interface Effect {
   readonly step: string;
@@ -34,18 +32,9 @@ export function noteEffect(runDir: string, effect: Effect, isUrgent: boolean): v
   if (isUrgent) fdatasyncSync(fd);
 }
 
-/** Those of one half since it was last undone. A torn last line never took effect. */
+/** Those of one half, of all its attempts. A torn last line never took effect. */
 export function effectsOf(runDir: string, step: string, action: 'apply' | 'revert'): readonly Effect[] {
-  const own = readLines(effectsFile(runDir)).filter((effect) => effect.step === step && effect.action === action);
-  return own.slice(own.findLastIndex(({ kind }) => kind === 'undone') + 1);
-}
-
-/** For tests and for who removes the run's folder. */
-export function closeEffects(runDir: string): void {
-  const file = effectsFile(runDir);
-  const fd = open.get(file);
-  if (fd !== undefined) closeSync(fd);
-  open.delete(file);
+  return readLines(effectsFile(runDir)).filter((effect) => effect.step === step && effect.action === action);
 }
 
 function effectsFile(runDir: string): string {
