@@ -5,7 +5,7 @@ import { defineStep } from 'rungs';
 const batchSize = 250;
 
 export default defineStep({
-  description: 'Copy each address into its own row, 250 users at a time',
+  description: 'Copy each address into its own row',
   requiresRestart: ['web'],
   estimatedDuration: '2s',
   timeout: '5m',

@@ -1,6 +1,7 @@
--- rungs: { database: app, description: "Drop the old columns, and call the schema 2", requires_restart: [web], estimated_duration: 1s }
+-- rungs: { database: app, description: Drop the old columns, requires_restart: [web], estimated_duration: 1s }
 
 -- forward
+-- user_version is what the server looks at: from here on it has to be release 0.2.0.
 ALTER TABLE users DROP COLUMN street;
 ALTER TABLE users DROP COLUMN city;
 ALTER TABLE users DROP COLUMN postcode;

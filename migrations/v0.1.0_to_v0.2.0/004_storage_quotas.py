@@ -8,7 +8,7 @@ from pathlib import Path
 MIGRATION_INFO = {
     "version_from": "0.1.0",
     "version_to": "0.2.0",
-    "description": "Count storage quotas in bytes, by kind of upload",
+    "description": "Count quotas in bytes, by kind",
     "requires_restart": ["web"],
     "breaking_changes": False,
     "estimated_duration_seconds": 1,

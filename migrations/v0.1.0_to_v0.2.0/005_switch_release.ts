@@ -3,7 +3,7 @@
 import { defineStep } from 'rungs';
 
 export default defineStep({
-  description: 'Switch to release 0.2.0 and add the address settings',
+  description: 'Switch to 0.2.0, add address settings',
   requiresRestart: ['web'],
   estimatedDuration: '1s',
   idempotent: true,

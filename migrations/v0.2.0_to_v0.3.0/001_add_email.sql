@@ -1,4 +1,4 @@
--- rungs: { database: app, description: "Add users.email, fill it, and call the schema 3", requires_restart: [web], estimated_duration: 1s }
+-- rungs: { database: app, description: Add users.email and fill it, requires_restart: [web], estimated_duration: 1s }
 
 -- forward
 ALTER TABLE users ADD COLUMN email TEXT;

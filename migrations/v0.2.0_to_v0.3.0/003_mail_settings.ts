@@ -2,7 +2,7 @@
 import { defineStep } from 'rungs';
 
 export default defineStep({
-  description: 'Add the mail settings, and close .env to others',
+  description: 'Add mail settings, close .env to others',
   requiresRestart: ['web'],
   estimatedDuration: '1s',
   idempotent: true,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# rungs: { description: Make the folder for thumbnails and the nightly job, requires_restart: [web], timeout: 1m, estimated_duration: 1s, idempotent: true }
+# rungs: { description: Add thumbnails and their nightly job, requires_restart: [web], timeout: 1m, estimated_duration: 1s, idempotent: true }
 set -eu
 
 cron="config/cron.d/home-server"

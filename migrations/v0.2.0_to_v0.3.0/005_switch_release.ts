@@ -2,7 +2,7 @@
 import { defineStep } from 'rungs';
 
 export default defineStep({
-  description: 'Switch to release 0.3.0',
+  description: 'Switch to 0.3.0',
   requiresRestart: ['web'],
   estimatedDuration: '1s',
   idempotent: true,
