@@ -5,6 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import { endGroup } from './end-group.ts';
+import { withoutForeignDescriptors } from './foreign-descriptors.ts';
 import { keepSmall, openOutput, readEnd } from './output-file.ts';
 import { createHead, createTail, lastLines } from './tail.ts';
 
@@ -55,7 +56,7 @@ async function runInto(output: FileHandle | null, { argv, cwd, timeoutMs, signal
   const [file = '', ...args] = argv;
   const sink = outputFile === undefined ? 'pipe' : (output?.fd ?? 'ignore');
   // `detached` gives it a session of its own: what it starts survives us, and a timeout can end the whole group.
-  const child = spawn(file, args, { cwd, stdio: ['ignore', sink, sink], detached: true });
+  const child = withoutForeignDescriptors(['ignore', sink, sink], (stdio) => spawn(file, args, { cwd, stdio, detached: true }));
   const pipes = [child.stdout, child.stderr].filter((pipe) => pipe !== null);
   const head = createHead();
   const tail = createTail();

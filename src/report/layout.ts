@@ -57,8 +57,7 @@ export function moment(iso: string): string {
 /** Characters as a terminal shows them, without the colours. */
 export function width(text: string): number {
   let columns = 0;
-  // eslint-disable-next-line no-control-regex
-  for (const { segment } of segments.segment(text.replace(/\u001b\[[0-9;]*m/g, ''))) columns += isWide(segment) ? 2 : 1;
+  for (const { segment } of segments.segment(text.replace(colours, ''))) columns += isWide(segment) ? 2 : 1;
   return columns;
 }
 
@@ -85,6 +84,7 @@ export function spread(left: string, right: string, columns: number): string {
   return gap < 2 ? `${left}  ${right}` : left + ' '.repeat(gap) + right;
 }
 
+const colours = /(\u001b\[[0-9;]*m)/g;
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 function wrapLine(line: string, columns: number): readonly string[] {
@@ -109,10 +109,20 @@ function wrapLine(line: string, columns: number): readonly string[] {
 /** As much of a long word as fits; a path is rather broken behind a slash. */
 function pieceOf(word: string, columns: number): string {
   let piece = '';
-  for (const { segment } of segments.segment(word)) {
-    if (width(piece + segment) > columns) break;
-    piece += segment;
+  let used = 0;
+  // A colour is taken whole: half of one would be seen.
+  for (const part of word.split(colours)) {
+    const characters = part.startsWith('\u001b') ? [part] : [...segments.segment(part)].map(({ segment }) => segment);
+    for (const character of characters) {
+      used += width(character);
+      if (used > columns) return untilSlash(piece, columns);
+      piece += character;
+    }
   }
+  return piece;
+}
+
+function untilSlash(piece: string, columns: number): string {
   const slash = piece.lastIndexOf('/') + 1;
   return slash > columns / 2 ? piece.slice(0, slash) : piece;
 }

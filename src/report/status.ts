@@ -76,12 +76,11 @@ function pendingLines({ pending, latest, run }: StatusView, ink: Ink, columns: n
   if (pending.length === 0) return [];
   const shown = pending.slice(0, shownTransitions).flatMap((id) => hanging('    ', id, columns));
   const more = pending.length > shownTransitions ? [ink.quiet(`    … and ${pending.length - shownTransitions} more`)] : [];
-  const how = run === null ? `${marks.arrow} "upgrade plan" shows what would be done, "upgrade" does it.` : '';
   return [
     '',
     ...hanging('  ', `${ink.strong(`${latest}`)} can be reached by ${count(pending.length, 'transition')}:`, columns),
     ...shown,
     ...more,
-    ...(how === '' ? [] : hanging('  ', how, columns).map(ink.quiet)),
+    ...(run === null ? hanging(`  ${ink.quiet(marks.arrow)} `, '"upgrade plan" shows what would be done, "upgrade" does it.', columns) : []),
   ];
 }

@@ -54,14 +54,12 @@ export async function waitUntilWell(controller: ServiceController, service: Serv
     const now = clock.monotonic();
     if ('length' in sight) return report('unhealthy', sight[0]);
 
-    if (sight.state === 'well' && spell !== null && spell.identity === sight.identity) {
-      if (now - spell.since >= service.stableForMs) return report(sight.hasHealth ? 'healthy' : 'running');
-    } else {
+    if (sight.state !== 'well' || spell?.identity !== sight.identity) {
       if (spell !== null) lastSpell = { lastedMs: now - spell.since, endedAt: now };
       spell = sight.state === 'well' ? { since: now, identity: sight.identity } : null;
       if (spell !== null) spells += 1;
-      if (spell !== null && service.stableForMs === 0 && sight.state === 'well') return report(sight.hasHealth ? 'healthy' : 'running');
     }
+    if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs) return report(sight.hasHealth ? 'healthy' : 'running');
 
     const isDead = sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
     if (isDead || spells >= mostSpells || (spell === null && now >= deadline)) {
