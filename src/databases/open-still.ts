@@ -127,10 +127,11 @@ function copyWithJournal(file: string): string {
   return scratch;
 }
 
+/** Without the ctime: as root, SQLite gives a -wal the owner of its database again whenever it opens it. */
 function stamp(file: string): string {
   return ['', '-wal', '-journal']
     .map((suffix) => statSync(file + suffix, { bigint: true, throwIfNoEntry: false }))
-    .map((stat) => (stat === undefined || stat.size === 0n ? '-' : `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}`))
+    .map((stat) => (stat === undefined || stat.size === 0n ? '-' : `${stat.ino}.${stat.size}.${stat.mtimeNs}`))
     .join(' ');
 }
 

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { dump, fingerprint, scratch, sqlite } from './installation.ts';
+import { dump, fingerprint, scratch, setTimes, sqlite } from './installation.ts';
 
 test('what was changed, removed and created since comes back as it was', async () => {
   const { root, store, create, aside, write } = scratch();
@@ -12,8 +12,9 @@ test('what was changed, removed and created since comes back as it was', async (
   symlinkSync('../config/app.yaml', join(root, 'data/link'));
   mkdirSync(join(root, 'data/empty'));
   sqlite(join(root, 'data/app.db'), "PRAGMA journal_mode = wal; CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users (name) VALUES ('Ada'), (NULL), ('')").close();
-  const before = fingerprint(root);
   const rows = dump(join(root, 'data/app.db'));
+  setTimes(root);
+  const before = fingerprint(root);
 
   const backup = await create();
   expect(await store.compare(backup)).toEqual({ differences: [], compared: 10 });

@@ -1,6 +1,6 @@
 // A scratch installation with its config, a store for it, and independent tools to look at it.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { lutimesSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -92,14 +92,23 @@ export function has(command: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
 }
 
-/** Type, mode, owner, size, link target, times of folders and files, and the SHA-256 of every file, as `find` and `sha256sum` see them. */
-export function fingerprint(root: string, { times = true } = {}): readonly string[] {
+/** Gives every path a time of its own that a floating-point number holds exactly: Node can set no others. */
+export function setTimes(root: string): void {
+  const paths = run('find', ['.', '-path', './.upgrade', '-prune', '-o', '-print0'], { cwd: root }).output.split('\0').filter((path) => path !== '');
+  for (const [index, path] of paths.toSorted().toReversed().entries()) {
+    const time = 1_600_000_000 + index + 0.25;
+    lutimesSync(Buffer.from(`${root}/${path}`, 'latin1'), time, time);
+  }
+}
+
+/** Type, mode, owner, links, size, link target and times of everything, and the SHA-256 of every file, as `find` and `sha256sum` see them. Databases are left to `dump`. */
+export function fingerprint(root: string): readonly string[] {
   const prune = ['(', '-path', './.upgrade', '-o', '-name', '*.db', '-o', '-name', '*.db-*', ')', '-prune', '-o'];
-  const format = `%y %#m %U:%G %n ${times ? '%TY-%Tm-%Td %TH:%TM:%.9TS ' : ''}%l %P\\0`;
-  const found = run('find', ['.', ...prune, '-type', 'd', '-printf', format.replace('%n ', ''), '-o', '-printf', `%s ${format}`], { cwd: root });
+  const folders = ['-type', 'd', '-printf', '%P %y %#m %U:%G %T@\\0', '-o'];
+  const found = run('find', ['.', ...prune, ...folders, '-printf', '%P %y %#m %U:%G %n %s %T@ %l\\0'], { cwd: root });
   const sums = run('sh', ['-c', "find . \\( -path ./.upgrade -o -name '*.db' -o -name '*.db-*' \\) -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum -z"], { cwd: root });
-  // To the microsecond: Node sets times in floating point.
-  return [...found.output.split('\0').map((line) => line.replace(/(:\d\d\.\d{6})\d{3}/, '$1')).toSorted(), ...sums.output.split('\0')];
+  if (found.code !== 0 || sums.code !== 0) throw new Error(found.output + sums.output);
+  return [...found.output.split('\0').toSorted(), ...sums.output.split('\0')];
 }
 
 export function dump(database: string): string {
