@@ -46,7 +46,7 @@ async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt)
   table(before);
 
   const args = ['--from', '0.1.0', '--to', '0.3.0', '--yes'];
-  title(`$ upgrade ${args.join(' ')}`, isBreaking ? 'the last of its ten steps and one fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell');
+  title(`$ upgrade ${args.join(' ')}`, isBreaking ? 'an eleventh step was added, which fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell');
   const { code, signal } = await scratch.upgrade(args, { output: 'inherit', onSpawn: interrupt.passOnTo });
   say(`\n  exit code ${code ?? signal}${code !== null && code in exits ? `: ${exits[code]}` : ''}`);
   interrupt.throwIfAsked();
@@ -61,6 +61,7 @@ async function showWhatChanged(before: Facts, after: Facts): Promise<boolean> {
   title('config/app.yaml', 'keeps its values, comments and order');
   const lines = lineDiff(before.config, after.config);
   for (const [index, line] of lines.entries()) {
+    if (line.slice(1).trim() === '') continue;
     if (line.startsWith('+')) say(pc.green(`  ${line}`));
     else if (line.startsWith('-')) say(pc.red(`  ${line}`));
     else if ([index - 1, index + 1].some((near) => /^[+-]/.test(lines[near] ?? ''))) say(pc.dim(`  ${line}`));

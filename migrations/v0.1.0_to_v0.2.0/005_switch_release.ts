@@ -10,9 +10,12 @@ export default defineStep({
 
   forward: async ({ files, to }) => {
     await files.updateYaml('config/app.yaml', (doc) => {
-      const addresses = doc.createNode({ per_user: 1, default_country: 'SE' });
-      addresses.commentBefore = ' Since 0.2.0 addresses have a table of their own.';
-      doc.setIn(['addresses'], addresses);
+      if (doc.has('addresses')) return;
+      // A key of its own, so that the blank line and the comment stand above it.
+      const key = doc.createNode('addresses');
+      key.spaceBefore = true;
+      key.commentBefore = ' Since 0.2.0 addresses have a table of their own.';
+      doc.add(doc.createPair(key, { per_user: 1, default_country: 'SE' }));
     });
     await files.updateJson('release.json', (release) => ({ ...release, version: to, schema: 2 }));
   },

@@ -9,9 +9,11 @@ export default defineStep({
 
   forward: async ({ files }) => {
     await files.updateYaml('config/app.yaml', (doc) => {
-      const mail = doc.createNode({ enabled: false, from: 'server@home.example' });
-      mail.commentBefore = ' New in 0.3.0. The token is in .env.';
-      doc.setIn(['mail'], mail);
+      if (doc.has('mail')) return;
+      const key = doc.createNode('mail');
+      key.spaceBefore = true;
+      key.commentBefore = ' New in 0.3.0. The token is in .env.';
+      doc.add(doc.createPair(key, { enabled: false, from: 'server@home.example' }));
     });
     await files.updateEnv('.env', { MAIL_HOST: 'localhost', MAIL_TOKEN: 'not-set-yet' });
     await files.chmod('.env', 0o600);

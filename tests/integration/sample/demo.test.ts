@@ -41,7 +41,7 @@ test('the demo with --break proves that the failed upgrade changed nothing, and 
   const { status, stdout, stderr } = run('--break');
   expect(stderr).toBe('');
   expect(status).toBe(0);
-  expect(stdout).toContain('the disk for the archive is not there');
+  expect(stdout).toMatch(/006_break[^]*the disk for the archive\s+is not there/);
   expect(stdout).toContain('exit code 10: failed, rolled back');
   const proof = stdout.slice(stdout.indexOf('Proof'));
   expect(proof.match(/^ {2}yes {2}/gm)).toHaveLength(3);

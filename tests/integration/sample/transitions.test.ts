@@ -73,6 +73,29 @@ test('when a step fails after half of careless work, what the backwards cannot k
   expect(await scratch.health()).toEqual(health);
 });
 
+test('when careless work makes the backward of another step fail, the backup alone brings everything back', async () => {
+  const [tree, rows, health] = [await scratch.snapshot(), await scratch.databaseDump(), await scratch.health()];
+  await writeFile(
+    join(scratch.migrations, 'v0.2.0_to_v0.3.0/006_careless.ts'),
+    `import { rm, rename } from 'node:fs/promises';
+     import { defineStep } from 'rungs';
+     export default defineStep({
+       forward: async ({ root, sqlite, checkpoint }) => {
+         await rm(root + '/config/storage.json');
+         await rename(root + '/data/uploads/bjorn1', root + '/data/uploads/archive');
+         await sqlite('app').exec('DROP TABLE addresses');
+         await checkpoint.save('dropped');
+         throw new Error('no');
+       },
+     });`,
+  );
+  const result = await upgrade('--to', '0.3.0');
+  expect(result).toMatchObject({ outcome: 'rolled-back', version: '0.1.0' });
+  expect(differencesBetween(tree, await scratch.snapshot())).toEqual([]);
+  expect(await scratch.databaseDump()).toBe(rows);
+  expect(await scratch.health()).toEqual(health);
+});
+
 async function upgrade(...args: readonly string[]): Promise<unknown> {
   const { stdout, stderr, code } = await scratch.upgrade([...args, '--json', '--yes']);
   if (stdout === '') throw new Error(`exit code ${code}, no result document: ${stderr}`);
