@@ -1,5 +1,5 @@
 // The `ProbeRunner` port over probes of every kind: each is tried with back-off until it passes or `withinMs` is over.
-// Promises an end by that time, at least one attempt, and a `detail` that says what was seen and what was expected, without secrets.
+// Promises an end by that time (and a second for the last attempt), at least one attempt, and a `detail` that says what was seen and what was expected, without secrets.
 import type { Config, ProbeConfig } from '../model/config.ts';
 import { messageOf } from '../model/failure.ts';
 import type { Clock, ProbeRunner } from '../model/ports.ts';
@@ -13,8 +13,11 @@ export interface ProbeRunnerOptions {
 }
 
 const backoff = { firstMs: 100, factor: 2, mostMs: 2_000 };
-/** An attempt gets a third of the time, so that one answer that never comes does not use up all of it; but never less than this. */
-const shortestAttemptMs = 5_000;
+/**
+ * An attempt gets a third of the time, or the usual if that is more, so that one answer that never comes does not use up all of it.
+ * The last one, made at the deadline, gets the least: cut off at once, it would hide what the attempts before it saw.
+ */
+const attemptMs = { usual: 5_000, least: 1_000 };
 
 export function createProbeRunner({ config, clock, scrub }: ProbeRunnerOptions): ProbeRunner {
   async function run(probe: ProbeConfig, signal?: AbortSignal): Promise<ProbeReport> {
@@ -30,8 +33,8 @@ export function createProbeRunner({ config, clock, scrub }: ProbeRunnerOptions):
 
     for (let attempts = 1, pause = backoff.firstMs; ; attempts += 1, pause = Math.min(pause * backoff.factor, backoff.mostMs)) {
       if (signal?.aborted === true) return settled('failed', attempts - 1, 'the run was cancelled before it passed');
-      const left = Math.max(deadline - clock.monotonic(), 1);
-      const limitMs = Math.min(left, Math.max(shortestAttemptMs, probe.withinMs / 3));
+      const share = Math.max(attemptMs.usual, probe.withinMs / 3);
+      const limitMs = Math.max(attemptMs.least, Math.min(deadline - clock.monotonic(), share));
       const seen = await once(probe, limitMs, signal);
       if (seen === null) return settled('passed', attempts);
       if (seen === undefined) return settled('failed', 0, `probes of kind "${probe.kind}" cannot be run by this version of Rungs yet`);
