@@ -12,6 +12,8 @@ export interface Reverted {
   readonly failed: string | null;
   /** Steps that took effect and are undone by the backup alone. */
   readonly byBackup: readonly string[];
+  /** Steps that did half of their work, have no backward, and did more than what was recorded. */
+  readonly unclean: readonly string[];
 }
 
 interface Pair {
@@ -20,21 +22,27 @@ interface Pair {
   readonly status: StepStatus;
 }
 
+interface LeftToBackup {
+  readonly byBackup: string[];
+  readonly unclean: string[];
+}
+
 const largestGroup = 500;
 
 export async function revertSteps(ports: Needs, run: RunContext): Promise<Reverted> {
   const pairs = await begunSteps(ports, run);
   const byBackup: string[] = [];
+  const unclean: string[] = [];
   for (let at = 0; at < pairs.length; ) {
     const group = nextGroup(pairs, at);
     at += group.length;
-    const failed = await revertGroup(ports, run, group, byBackup);
+    const failed = await revertGroup(ports, run, group, { byBackup, unclean });
     if (failed === null) continue;
     // What was not reached is undone by the backup.
     const rest = pairs.slice(pairs.findIndex(({ apply }) => apply.step.id === failed) + 1);
-    return { failed, byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)] };
+    return { failed, unclean, byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)] };
   }
-  return { failed: null, byBackup };
+  return { failed: null, byBackup, unclean };
 }
 
 /** Newest first; those that never began and those that are undone already are left out. */
@@ -63,42 +71,47 @@ function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
 }
 
 /** Gives the step whose backward failed. */
-async function revertGroup(ports: Needs, run: RunContext, group: readonly Pair[], byBackup: string[]): Promise<string | null> {
+async function revertGroup(ports: Needs, run: RunContext, group: readonly Pair[], left: LeftToBackup): Promise<string | null> {
   const first = group[0];
   if (first === undefined) return null;
   if (group.length > 1) return runBackwards(ports, run, group);
   switch (first.status) {
     case 'applied':
-      return revertApplied(ports, run, first, byBackup);
+      return revertApplied(ports, run, first, left);
     case 'reverting':
     case 'revert-failed':
-      return finishReverting(ports, run, first, byBackup);
+      return finishReverting(ports, run, first, left);
     default:
-      return revertUnfinished(ports, run, first, byBackup);
+      return revertUnfinished(ports, run, first, left);
   }
 }
 
-async function revertApplied(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+async function revertApplied(ports: Needs, run: RunContext, pair: Pair, left: LeftToBackup): Promise<string | null> {
   const { step } = pair.apply;
   if (hasRevertHalf(pair)) return runBackwards(ports, run, [pair]);
-  await ports.steps.undoRecorded(pair.apply, run);
-  // Whatever the step did to databases is not in what was recorded: the comparison with the backup decides.
-  byBackup.push(step.id);
+  const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
+  if (isComplete) {
+    await ports.journal.settleSteps(run.id, [{ stepId: step.id, status: 'reverted', durationMs: null }]);
+    ports.events.emit({ type: 'step-finished', step: step.id, action: 'revert', status: 'reverted', durationMs: 0 });
+  } else left.byBackup.push(step.id);
   return null;
 }
 
 /** A step that failed, or whose outcome nobody knows: what it recorded is taken back, and its backward cleans up what was not recorded. */
-async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, left: LeftToBackup): Promise<string | null> {
   const { step } = pair.apply;
   if (pair.status === 'failed') {
     const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
     if (isComplete || isDecidedByMarker(step)) return null;
-    return hasRevertHalf(pair) ? runBackwards(ports, run, [pair]) : null;
+    if (hasRevertHalf(pair)) return runBackwards(ports, run, [pair]);
+    left.unclean.push(step.id);
+    return null;
   }
   const verdict = await ports.steps.examine(pair.apply, run);
-  if (verdict === 'done') return revertApplied(ports, run, pair, byBackup);
+  if (verdict === 'done') return revertApplied(ports, run, pair, left);
   const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
   if (verdict === 'not-done' || isComplete || !hasRevertHalf(pair)) {
+    if (verdict !== 'not-done' && !isComplete) left.unclean.push(step.id);
     await ports.journal.settleSteps(run.id, [{ stepId: step.id, status: 'reverted', durationMs: null }]);
     return null;
   }
@@ -106,7 +119,7 @@ async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, byBac
 }
 
 /** A backward that was interrupted, or failed before. */
-async function finishReverting(ports: Needs, run: RunContext, pair: Pair, byBackup: string[]): Promise<string | null> {
+async function finishReverting(ports: Needs, run: RunContext, pair: Pair, left: LeftToBackup): Promise<string | null> {
   const verdict = pair.status === 'reverting' ? await ports.steps.examine(pair.revert, run) : 'not-done';
   if (verdict === 'done') {
     await ports.journal.settleSteps(run.id, [{ stepId: pair.apply.step.id, status: 'reverted', durationMs: null }]);
@@ -116,7 +129,7 @@ async function finishReverting(ports: Needs, run: RunContext, pair: Pair, byBack
   const { isComplete } = await ports.steps.undoRecorded(pair.revert, run);
   if (verdict === 'not-done' || isComplete || pair.apply.step.idempotent) return runBackwards(ports, run, [pair]);
   // Half a backward, of which nothing is known: to run it again might do harm. The backup knows how things were.
-  byBackup.push(pair.apply.step.id);
+  left.byBackup.push(pair.apply.step.id);
   return null;
 }
 

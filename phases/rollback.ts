@@ -5,6 +5,7 @@ import path from 'node:path';
 import { failure, failuresOf, UpgradeError, type Failure } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { BackupRecord, Difference, Ports, RunContext } from '../src/model/ports.ts';
+import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { backupOfRun } from './backup.ts';
 import { restartServices } from './restart.ts';
@@ -63,13 +64,15 @@ async function restore(ports: Needs, run: RunContext, backup: BackupRecord, diff
     throw new UpgradeError([failure('ROLLBACK_INCOMPLETE', { what }, { phase: 'rollback' })]);
   }
   await ports.journal.settle(run.id, 'restore', null);
-  for (const difference of differences) ports.events.emit({ type: 'restored', restored: { path: difference.path, why: reason(difference, reverted) } });
+  for (const difference of differences) ports.events.emit({ type: 'restored', restored: restoredPath(difference, reverted) });
 }
 
-function reason({ kind, why }: Difference, reverted: Reverted): string {
+function restoredPath({ path: where, kind, why }: Difference, reverted: Reverted): RestoredPath {
   const state = kind === 'created' ? 'was created since the backup' : kind === 'missing' ? 'was missing' : `differs from the backup (${why})`;
-  if (reverted.failed !== null) return `${state}; the backward of ${reverted.failed} failed`;
-  return reverted.byBackup.length > 0 ? `${state}; ${reverted.byBackup.join(', ')} has no backward` : `${state} after backward`;
+  // Who is to blame is certain only where there is one who can be.
+  const suspects = reverted.failed === null ? [...reverted.unclean, ...reverted.byBackup] : [reverted.failed];
+  const [suspect] = suspects;
+  return { path: where, why: state, ...(suspect !== undefined && suspects.length === 1 ? { step: suspect } : {}) };
 }
 
 /** Everything that a begun step names, and all that this run stopped or restarted. */

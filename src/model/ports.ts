@@ -4,7 +4,7 @@ import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
 import type { Finding, Plan } from './plan.ts';
 import type {
-  AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RestoredPath, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
+  AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
 } from './run.ts';
 import type { Version } from './version.ts';
 
@@ -185,8 +185,6 @@ export interface ServiceControl {
 export interface ProbeRunner {
   run(probe: ProbeConfig, signal?: AbortSignal): Promise<ProbeReport>;
 }
-
-export type { RestoredPath };
 
 /** What a module step says of itself, read by loading it outside this process. */
 export interface ModuleDescription {
