@@ -4,7 +4,7 @@
 import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
-import { isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { copiesDir } from './discovery.ts';
 import { checkNotCancelled } from './cancelling.ts';
 import { rememberServices, stopServices } from './stopping.ts';
@@ -94,7 +94,7 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
     'apply',
   );
   const outcomes = await ports.steps.execute(group, run);
-  const settled = group.map((order, index) => settledApply(order, outcomes[index]));
+  const settled = group.map((order, index) => settledApply(run, order, outcomes[index]));
   for (const [index, { stepId, status, durationMs, failure: cause }] of settled.entries()) {
     const survivors = outcomes[index]?.survivors ?? [];
     if (survivors.length > 0) ports.events.emit({ type: 'step-survivors', step: stepId, survivors });
@@ -106,10 +106,10 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
   if (failed?.failure !== undefined) throw new UpgradeError([{ ...failed.failure, phase: 'orchestration', step: failed.stepId }]);
 }
 
-function settledApply({ step }: StepOrder, outcome: StepOutcome | undefined): SettledStep {
+function settledApply(run: RunContext, { step }: StepOrder, outcome: StepOutcome | undefined): SettledStep {
   // No outcome: the group stopped before it.
   if (outcome === undefined) return { stepId: step.id, status: 'pending', durationMs: null };
   const { durationMs } = outcome;
   if (outcome.status === 'done') return { stepId: step.id, status: 'applied', durationMs };
-  return { stepId: step.id, status: 'failed', durationMs, ...(outcome.failure === undefined ? {} : { failure: outcome.failure }) };
+  return { stepId: step.id, status: 'failed', durationMs, ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }) };
 }

@@ -2,7 +2,7 @@
 // Promises nothing about the installation itself: the comparison with the backup that follows does.
 import type { Ports, RunContext } from '../src/model/ports.ts';
 import type { StepOrder, StepStatus } from '../src/model/run.ts';
-import { isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { copiesDir } from './discovery.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'steps'>;
@@ -145,7 +145,7 @@ async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[
     const outcome = outcomes[index];
     const stepId = apply.step.id;
     if (outcome === undefined) return { stepId, status: before, durationMs: null };
-    if (outcome.status === 'failed') return { stepId, status: 'revert-failed' as const, durationMs: null, ...(outcome.failure === undefined ? {} : { failure: outcome.failure }) };
+    if (outcome.status === 'failed') return { stepId, status: 'revert-failed' as const, durationMs: null, ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }) };
     return { stepId, status: 'reverted' as const, durationMs: null };
   });
   for (const [index, { stepId, status, ...rest }] of settled.entries()) {

@@ -1,4 +1,5 @@
 // Turns planned steps into orders: which half of each step runs, from which folder, between which versions. Pure.
+import type { Failure } from '../model/failure.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import type { StepOrder } from '../model/run.ts';
 
@@ -22,7 +23,11 @@ export function isDecidedByMarker(step: Step): boolean {
   return step.kind === 'sql' && step.transaction;
 }
 
-/** Whether the half that an order runs is there at all. */
-export function hasHalf({ step, direction }: StepOrder): boolean {
-  return direction === 'forward' || step.hasBackward;
+/** A failure's place in a private copy, told as the file that its author knows. */
+export function atOrigin(plan: Plan, copies: string, problem: Failure): Failure {
+  const { place } = problem;
+  if (place === undefined) return problem;
+  const transition = plan.transitions.find(({ id }) => place.file.startsWith(`${copies}/${id}/`));
+  if (transition === undefined) return problem;
+  return { ...problem, place: { ...place, file: `${transition.dir}${place.file.slice(copies.length + 1 + transition.id.length)}` } };
 }
