@@ -6,7 +6,7 @@ import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
 import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { copiesDir } from './discovery.ts';
-import { checkNotCancelled } from './cancelling.ts';
+import { cancellation, checkNotCancelled } from './cancelling.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
@@ -103,6 +103,8 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
   }
   await ports.journal.settleSteps(run.id, settled);
   const failed = settled.find(({ status }) => status === 'failed');
+  // A step without an outcome was not begun, and only cancelling stops a group without a failure.
+  if (failed === undefined && outcomes.length < group.length) throw new UpgradeError([cancellation(run.signal)]);
   if (failed?.failure !== undefined) throw new UpgradeError([{ ...failed.failure, phase: 'orchestration', step: failed.stepId }]);
 }
 

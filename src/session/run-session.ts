@@ -15,6 +15,7 @@ import { createScrubber, scrubValue } from '../report/scrub.ts';
 import { readJournal, type ReadingPorts } from './adapters.ts';
 import { holdRun, runDir, type HeldRun } from './held-run.ts';
 import { phaseActors } from './phase-actors.ts';
+import { pruneRunFiles } from './prune-runs.ts';
 import { createResultBuilder } from './result.ts';
 
 /** Takes the lock and opens the journal; called once, by the preflight, when nothing speaks against the run. */
@@ -122,16 +123,17 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
     }
   }
 
-  /** Old backups beyond `keep`. One that cannot be deleted does not undo a run that came to its end. */
+  /** Old backups and old runs' files beyond `keep`. One that cannot be deleted does not undo a run that came to its end. */
   async function prune(journal: Journal): Promise<void> {
-    for (const old of toPrune(await journal.backups(), config.backup.keep, [runId])) {
-      try {
+    try {
+      for (const old of toPrune(await journal.backups(), config.backup.keep, [runId])) {
         await adapters.backups.remove(old);
         await journal.removeBackup(old.id);
         bus.emit({ type: 'backup-pruned', id: old.id });
-      } catch (error) {
-        for (const { message } of failuresOf(error)) bus.emit({ type: 'warning', message });
       }
+      await pruneRunFiles(config, journal);
+    } catch (error) {
+      for (const { message } of failuresOf(error)) bus.emit({ type: 'warning', message });
     }
   }
 }
