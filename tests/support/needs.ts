@@ -1,0 +1,38 @@
+// What a test needs of the machine. Where it is missing the test is skipped with the reason and the package that brings it; CI fails instead.
+import { spawnSync } from 'node:child_process';
+import { test } from 'vitest';
+
+/** Debian's package for each command that tests use. */
+const packages: Readonly<Record<string, string>> = {
+  flock: 'util-linux',
+  mount: 'mount',
+  python3: 'python3',
+  rsync: 'rsync',
+  sqlite3: 'sqlite3',
+  strace: 'strace',
+  tar: 'tar',
+  unshare: 'util-linux',
+  zstd: 'zstd',
+};
+
+/** `test` where all commands are there, else a test that is skipped and says why. */
+export function testNeeding(...commands: readonly (keyof typeof packages)[]): typeof test {
+  const missing = commands.filter((command) => !isThere(command));
+  if (missing.length === 0) return test;
+  const reason = missing.map((command) => `${command} is missing: install the package ${packages[command] ?? command}`).join('; ');
+  if (process.env.CI === 'true') throw new Error(`CI must run everything: ${reason}`);
+  process.stderr.write(`skipped: ${reason}\n`);
+  return test.skip as unknown as typeof test;
+}
+
+/** The same for needing to be root: mounting, other owners. */
+export function testAsRoot(...commands: readonly (keyof typeof packages)[]): typeof test {
+  if (process.getuid?.() === 0) return testNeeding(...commands);
+  if (process.env.CI === 'true') throw new Error('CI must run everything: these tests need root');
+  process.stderr.write('skipped: these tests need root\n');
+  return test.skip as unknown as typeof test;
+}
+
+export function isThere(command: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore' }).status === 0;
+}
