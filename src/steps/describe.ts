@@ -25,15 +25,13 @@ async function describeBatch(files: readonly string[]): Promise<readonly (Module
   const host = await startHost({ lockFd: null, cwd: process.cwd(), env: process.env });
   const answers: (ModuleDescription | Failure)[] = [];
   const deadline = setTimeout(() => void host.stop(), loadDeadlineMs);
-  try {
-    const exit = await host.request({ type: 'describe', files, cacheDir: compileCacheDir() }, (reply) => {
-      if (reply.type === 'described') answers.push(...reply.answers);
-    });
-    return exit === null ? answers : null;
-  } finally {
-    clearTimeout(deadline);
-    await host.stop();
-  }
+  const exit = await host.request({ type: 'describe', files, cacheDir: compileCacheDir() }, (reply) => {
+    if (reply.type === 'described') answers.push(...reply.answers);
+  });
+  clearTimeout(deadline);
+  // It still writes what it has compiled into the cache: nobody has to wait for that.
+  host.dismiss();
+  return exit === null ? answers : null;
 }
 
 async function describeOneByOne(files: readonly string[]): Promise<readonly (ModuleDescription | Failure)[]> {

@@ -23,6 +23,8 @@ export interface StepHost {
   readonly tell: (request: HostRequest) => void;
   /** Lets it end, and kills it where it does not. */
   readonly stop: () => Promise<void>;
+  /** Lets it end, without waiting: one that is idle does so by itself. */
+  readonly dismiss: () => void;
 }
 
 /** After the end of a process its pipes may still hold output; a daemon may also keep them open for ever. */
@@ -68,8 +70,10 @@ export async function startHost(request: { readonly lockFd: number | null; reado
   });
   // Only a request that is under way keeps the orchestrator alive, not an idle host.
   const ref = (isBusy: boolean): void => {
-    for (const each of [child, child.channel]) if (isBusy) each?.ref();
-      else each?.unref();
+    for (const each of [child, child.channel, stdout, stderr]) {
+      const toggle: unknown = each === null || each === undefined ? undefined : Reflect.get(each, isBusy ? 'ref' : 'unref');
+      if (typeof toggle === 'function') toggle.call(each);
+    }
   };
 
   return {
@@ -96,6 +100,10 @@ export async function startHost(request: { readonly lockFd: number | null; reado
       }),
     tell: (message) => {
       if (child.connected) child.send(message, () => {});
+    },
+    dismiss: () => {
+      if (child.connected) child.disconnect();
+      ref(false);
     },
     stop: async () => {
       if (exit !== null) return;

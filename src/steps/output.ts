@@ -45,9 +45,9 @@ export function createOutput(request: OutputRequest): Output {
   const endMark = controlPrefix === null ? null : Buffer.from(`${controlPrefix}E`);
   const log = createLogFile(request);
   const budget = createBudget(linesPerSecond);
-  let recent = '';
-  let tail: Buffer[] = [];
-  let tailSize = 0;
+  const recent: string[] = [];
+  let recentSize = 0;
+  const tail = createTail(tailBytes);
   let floodSize = 0;
   let onComplete: (() => void) | null = null;
 
@@ -56,10 +56,16 @@ export function createOutput(request: OutputRequest): Output {
     if (states.stdout.isComplete && states.stderr.isComplete) onComplete?.();
   };
 
+  const remember = (text: string): void => {
+    recent.push(text);
+    recentSize += text.length;
+    while (recentSize - (recent[0]?.length ?? recentSize) > tailBytes) recentSize -= recent.shift()?.length ?? 0;
+  };
+
   const emit = (stream: OutputStream, text: string): void => {
     const clean = cleanText(request.scrub(text));
     log.write(clean);
-    recent = (recent + clean).slice(-tailBytes);
+    remember(clean);
     emitLines(stream, clean, budget, request.onLine);
   };
 
@@ -83,17 +89,17 @@ export function createOutput(request: OutputRequest): Output {
     const state = states[stream];
     floodSize += chunk.length;
     tail.push(chunk);
-    tailSize += chunk.length;
-    if (tailSize > 4 * tailBytes) {
-      tail = [Buffer.from(Buffer.concat(tail).subarray(-tailBytes))];
-      tailSize = tailBytes;
-    }
     if (endMark !== null) {
       const seam = Buffer.concat([state.seam, chunk.subarray(0, endMark.length)]);
       if (chunk.includes(endMark) || seam.includes(endMark)) complete(state);
       state.seam = Buffer.from(chunk.subarray(-endMark.length));
     }
-    // A glimpse, so that whoever watches sees that it goes on.
+    glimpse(stream, chunk);
+    freeChunk(chunk);
+  };
+
+  const glimpse = (stream: 'stdout' | 'stderr', chunk: Buffer): void => {
+    // A sample, so that whoever watches sees that it goes on.
     if (!budget.take(20)) return;
     const [, line] = /(?:^|\n)([^\n]*)\n[^\n]*$/.exec(chunk.subarray(-longestLine).toString('utf8')) ?? [];
     if (line !== undefined) emitLines(stream, cleanText(request.scrub(stripControl(line, controlPrefix))), budget, request.onLine);
@@ -122,16 +128,16 @@ export function createOutput(request: OutputRequest): Output {
         if (carry.length > 0) block(stream, `${carry.toString('utf8')}\n`);
       }
       if (floodSize > 0) {
-        const kept = Buffer.concat(tail).subarray(-tailBytes);
+        const kept = tail.bytes();
         const text = kept.toString('utf8');
         // The first line is cut somewhere, perhaps inside a secret.
         const whole = floodSize > kept.length ? text.slice(text.indexOf('\n') + 1) : text;
         const clean = cleanText(request.scrub(stripControl(whole, controlPrefix)));
         log.write(`… ${floodSize - Buffer.byteLength(whole)} bytes left out …\n${clean}`);
-        recent = (recent + clean).slice(-tailBytes);
+        remember(clean);
       }
       log.close();
-      return recent.split('\n').filter((line) => line !== '').slice(-lastLines);
+      return recent.join('').split('\n').filter((line) => line !== '').slice(-lastLines);
     },
   };
 }
@@ -150,6 +156,38 @@ function cleanText(text: string): string {
     .replace(/\r\n/g, '\n')
     .replace(/[^\n]{8193,}/g, (line) => `${line.slice(0, longestLine)} … ${line.length - longestLine} characters cut`)
     .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** Frees the chunk's memory now: left to the garbage collector, a fast flood holds some 70 MB of it at any time. Nobody may read the chunk again. */
+function freeChunk({ buffer, byteLength }: Buffer): void {
+  // A chunk that fills its buffer owns it. Node lets only smaller ones share one.
+  if (buffer instanceof ArrayBuffer && byteLength > Buffer.poolSize / 2 && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
+interface Tail {
+  readonly push: (chunk: Buffer) => void;
+  readonly bytes: () => Buffer;
+}
+
+/** The last bytes of a stream in one buffer that is made once: garbage made at the speed of a flood would be memory. */
+function createTail(size: number): Tail {
+  let ring: Buffer | null = null;
+  let written = 0;
+  return {
+    push: (chunk) => {
+      ring ??= Buffer.alloc(size);
+      const part = chunk.subarray(-size);
+      const at = written % size;
+      const fitting = part.copy(ring, at);
+      part.copy(ring, 0, fitting);
+      written += part.length;
+    },
+    bytes: () => {
+      if (ring === null) return Buffer.alloc(0);
+      const at = written % size;
+      return written < size ? ring.subarray(0, written) : Buffer.concat([ring.subarray(at), ring.subarray(0, at)]);
+    },
+  };
 }
 
 interface Budget {

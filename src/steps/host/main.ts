@@ -25,6 +25,11 @@ let usedChildren = false;
 subscribe('child_process', () => {
   usedChildren = true;
 });
+// A step that prints faster than it is read has to wait: written asynchronously, all of it would pile up in this process.
+for (const stream of [process.stdout, process.stderr]) {
+  const handle: unknown = Reflect.get(stream, '_handle');
+  if (typeof handle === 'object' && handle !== null && 'setBlocking' in handle && typeof handle.setBlocking === 'function') handle.setBlocking(true);
+}
 // A reader that has gone must not fail a step that could still finish.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});

@@ -198,7 +198,7 @@ describe('output', () => {
     expect(highest - before).toBeLessThan(80 * mebibyte);
     const log = bench.logOf(order);
     expect(log.length).toBeLessThan(5 * mebibyte);
-    expect(log).toMatch(/… \d+ bytes left out …/);
+    expect(/… \d+ bytes left out …/.test(log)).toBe(true);
     expect(log.trimEnd().endsWith('the end')).toBe(true);
     expect(bench.events.filter(({ type }) => type === 'step-output').length).toBeLessThan(20_000);
   });
