@@ -12,9 +12,12 @@ export function placeRules(context: RuleContext): readonly Failure[] {
   const { text, config, of, place } = context;
   const { root, state, backup, migrations } = config;
   const problems: Failure[] = [];
+  // Where the state folder is the root or above it, everything lies in it: that is said once.
+  const inState = (file: string) => isInside(state, file) && state !== root && !isInside(state, root);
   const refuse = (at: readonly (string | number)[], file: string, why: string) => problems.push(failure('PATH_REFUSED', { of, key: dotted(at), path: file, why }, place(at)));
 
-  for (const [at, dir] of [[['state'], state], [['backup', 'dir'], backup.dir]] as const) {
+  // A backup folder that is not given lies in the state folder: what is wrong with that is said once.
+  for (const [at, dir] of [[['state'], state], ...(text.backup?.dir === undefined ? [] : [[['backup', 'dir'], backup.dir] as const])] as const) {
     if (dir === root) refuse(at, dir, 'which is the installation root itself');
     else if (isInside(dir, root)) refuse(at, dir, 'which the installation root lies in');
     else if (notThemselves.includes(dir) || notInside.some((folder) => dir === folder || isInside(folder, dir))) refuse(at, dir, 'which belongs to the system');
@@ -27,10 +30,10 @@ export function placeRules(context: RuleContext): readonly Failure[] {
   if (config.version.kind === 'file' || config.version.kind === 'json') {
     const at = ['version', config.version.kind];
     if (!isInside(root, config.version.file)) refuse(at, config.version.file, 'which is not inside the installation root');
-    else if (isInside(state, config.version.file)) refuse(at, config.version.file, 'which lies in the state folder');
+    else if (inState(config.version.file)) refuse(at, config.version.file, 'which lies in the state folder');
   }
   for (const [name, database] of Object.entries(config.databases)) {
-    if (database.kind === 'sqlite' && isInside(state, database.file)) refuse(['databases', name, 'sqlite'], database.file, 'which lies in the state folder');
+    if (database.kind === 'sqlite' && inState(database.file)) refuse(['databases', name, 'sqlite'], database.file, 'which lies in the state folder');
     if (database.kind === 'sqlite' && database.file === root) refuse(['databases', name, 'sqlite'], database.file, 'which is the installation root itself');
   }
   for (const [at, entry] of (text.backup?.include ?? []).entries()) {
@@ -39,7 +42,7 @@ export function placeRules(context: RuleContext): readonly Failure[] {
     if (path.isAbsolute(entry)) refuse(key, entry, 'but has to be relative to the root');
     else if (absolute !== root && !isInside(root, absolute)) refuse(key, entry, 'which leads out of the root');
     else if (/[*?]/.test(entry)) refuse(key, entry, 'but "include" takes paths, not patterns');
-    else if (absolute === state || isInside(state, absolute)) refuse(key, entry, 'which lies in the state folder');
+    else if (absolute === state || inState(absolute)) refuse(key, entry, 'which lies in the state folder');
   }
   return problems;
 }

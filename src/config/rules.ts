@@ -16,8 +16,8 @@ export interface RuleContext {
   readonly of: string;
   place(path: Path, on?: 'key' | 'value'): { readonly place: Failure['place'] & object };
   isHidden(path: Path): boolean;
-  /** Names as they are written, also of entries that are wrong in some other way. */
-  names(of: 'services' | 'databases'): readonly string[];
+  /** Keys as they are written, also of entries that are wrong in some other way. */
+  keysAt(path: Path): readonly string[];
 }
 
 export function configRules(text: UpgradeConfigText, config: Config, source: YamlSource, of: string): readonly Failure[] {
@@ -27,14 +27,14 @@ export function configRules(text: UpgradeConfigText, config: Config, source: Yam
     of,
     place: (path, on) => ({ place: source.placeAt(path, on) }),
     isHidden: (path) => source.isHidden(path),
-    names: (key) => keysAt(source.value, key),
+    keysAt: (path) => keysAt(source.value, path),
   };
   return [...nameRules(context), ...serviceRules(context), ...placeRules(context), ...valueRules(context)];
 }
 
-function keysAt(value: unknown, key: string): readonly string[] {
-  const map: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-  return typeof map === 'object' && map !== null ? Object.keys(map) : [];
+function keysAt(value: unknown, path: Path): readonly string[] {
+  const at = path.reduce<unknown>((outer, key) => (typeof outer === 'object' && outer !== null ? Reflect.get(outer, key) : undefined), value);
+  return typeof at === 'object' && at !== null ? Object.keys(at) : [];
 }
 
 /** `services.web.after[0]` */
@@ -44,7 +44,7 @@ export function dotted(path: Path): string {
 
 function nameRules(context: RuleContext): readonly Failure[] {
   const { text, config } = context;
-  const [services, databases] = [context.names('services'), context.names('databases')];
+  const [services, databases] = [context.keysAt(['services']), context.keysAt(['databases'])];
   const problems: Failure[] = [];
   const databaseAt = (path: Path, name: string, kind?: 'sqlite' | 'postgres') => {
     const database = config.databases[name];
@@ -76,20 +76,21 @@ function nameRules(context: RuleContext): readonly Failure[] {
 
 function serviceRules(context: RuleContext): readonly Failure[] {
   const { config, of } = context;
-  const names = context.names('services');
+  const names = context.keysAt(['services']);
   const problems: Failure[] = [];
   for (const service of Object.values(config.services)) {
     for (const [at, name] of service.after.entries()) {
       if (!names.includes(name)) problems.push(unknownName(context, ['services', service.name, 'after', at], 'service', name, names));
     }
     if (service.kind !== 'command') continue;
-    const { restart, stop, start } = service.commands;
     const path = ['services', service.name, 'command'];
-    if (restart === null && (stop === null || start === null)) {
-      const missing = stop === null && start === null ? '"restart"' : `"${stop === null ? 'stop' : 'start'}" and no "restart"`;
+    const given = new Set(context.keysAt(path));
+    const lacking = ['stop', 'start'].find((key) => !given.has(key));
+    if (!given.has('restart') && lacking !== undefined) {
+      const missing = given.has('stop') || given.has('start') ? `"${lacking}" and no "restart"` : '"restart"';
       problems.push(failure('CONFIG_SERVICE_INCOMPLETE', { of, service: service.name, missing }, context.place(path, 'key')));
-    } else if (service.stopDuringUpgrade && (stop === null || start === null)) {
-      const missing = `"${stop === null ? 'stop' : 'start'}", but stopDuringUpgrade is true`;
+    } else if (service.stopDuringUpgrade && lacking !== undefined) {
+      const missing = `"${lacking}", but stopDuringUpgrade is true`;
       problems.push(failure('CONFIG_SERVICE_INCOMPLETE', { of, service: service.name, missing }, context.place(path, 'key')));
     }
   }

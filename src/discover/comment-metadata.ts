@@ -1,10 +1,10 @@
 // Finds `-- rungs: {…}` or `# rungs: {…}` in the leading comment of a step and reads it as YAML, at the line and column where it stands.
 import { failure, type Failure } from '../model/failure.ts';
-import { readYaml, type Located } from '../model/yaml-source.ts';
+import { readYaml, type Located, type YamlSource } from '../model/yaml-source.ts';
 import { checkDeclared, type Declared } from './step-metadata.ts';
 
 interface Comment {
-  /** YAML with one key, `rungs`; the comment signs are blanks, so that columns are right. */
+  /** What follows `rungs:`; that and the comment signs are blanks, so that columns are right. */
   readonly yaml: string;
   readonly linesBefore: number;
 }
@@ -30,18 +30,25 @@ export function createCommentReader(): (text: string, sign: '--' | '#', file: st
     const source = sourceOf(comment, file, step);
     if (source.value === undefined) return { declared: null, problems: source.problems };
     const { declared, problems } = checkDeclared(source, ['rungs'], step);
-    if (declared === null || source.problems.length > 0) return { declared, problems: [...source.problems, ...problems] };
+    if (declared === null || source.problems.length + problems.length > 0) return { declared, problems: [...source.problems, ...problems] };
     read.set(comment.yaml, declared);
     return { declared, problems };
   };
 }
 
-function sourceOf({ yaml, linesBefore }: Comment, file: string, of: string) {
-  return readYaml({ text: yaml, file, of, linesBefore });
+/** The value stands by itself, so that braces may be closed at any column; for messages it is under `rungs`. */
+function sourceOf({ yaml, linesBefore }: Comment, file: string, of: string): YamlSource {
+  const inner = readYaml({ text: yaml, file, of, linesBefore });
+  return {
+    ...inner,
+    value: inner.value === undefined ? undefined : { rungs: inner.value },
+    placeAt: (path, on) => inner.placeAt(path.slice(1), on),
+    isHidden: () => false,
+  };
 }
 
 function findComment(text: string, sign: '--' | '#'): Comment | 'misplaced' | null {
-  const lines = text.split('\n');
+  const lines = text.split(/\r?\n/);
   const head = new RegExp(String.raw`^(\s*${sign}+\s*)rungs:`, 'i');
   let comment: Comment | null = null;
   let at = 0;
@@ -53,7 +60,7 @@ function findComment(text: string, sign: '--' | '#'): Comment | 'misplaced' | nu
     if (match === null) continue;
     if (comment !== null) return 'misplaced';
     const indent = match[1]?.length ?? 0;
-    const taken = [' '.repeat(indent) + line.slice(indent).replace(/^rungs/i, 'rungs')];
+    const taken = [' '.repeat(match[0].length) + line.slice(match[0].length)];
     while (at + 1 < lines.length && continues(taken, lines[at + 1] ?? '', sign, indent)) taken.push(blanked(lines[++at] ?? '', sign));
     comment = { yaml: taken.join('\n'), linesBefore: at + 1 - taken.length };
   }

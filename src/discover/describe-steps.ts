@@ -21,6 +21,8 @@ interface DescribedSteps {
 /** What the kinds have in common once they were read. */
 interface Reading {
   readonly declared: Declared | null;
+  /** Something is wrong with what it declares, so what it does not declare is not worth a problem. */
+  readonly isDoubtful: boolean;
   readonly hasBackward: boolean;
   readonly hasCheck: boolean;
 }
@@ -88,13 +90,13 @@ function readSql(step: RawStep, text: string, readComment: ReadComment, { proble
   if (backwardText !== null && !hasStatement(backwardText)) {
     findings.push(emptyFinding('BACKWARD_EMPTY', named.id, file, 'has a backward without a statement: it undoes nothing', 'Write the statements, or remove it: the backup covers what has no backward.'));
   }
-  return { declared, hasBackward: backwardText !== null, hasCheck: false };
+  return { declared, isDoubtful: found.length > 0, hasBackward: backwardText !== null, hasCheck: false };
 }
 
 function readShell(step: RawStep, text: string, readComment: ReadComment, { problems }: Context): Reading {
   const { declared, problems: found } = readComment(text, '#', fileOf(step), step.named.id);
   problems.push(...found);
-  return { declared, hasBackward: /backward|UPGRADE_DIRECTION/.test(text), hasCheck: false };
+  return { declared, isDoubtful: found.length > 0, hasBackward: /backward|UPGRADE_DIRECTION/.test(text), hasCheck: false };
 }
 
 function readPython(step: RawStep, read: PythonStep | Failure, { problems, findings }: Context): Reading | null {
@@ -105,7 +107,7 @@ function readPython(step: RawStep, read: PythonStep | Failure, { problems, findi
   const { id } = step.named;
   const file = fileOf(step);
   if (!read.hasForward) problems.push(failure('STEP_NO_FORWARD', { step: id, wanted: 'function migrate_forward(project_root)' }, { place: { file }, step: id }));
-  if (read.info === null) return { declared: null, hasBackward: read.hasBackward, hasCheck: false };
+  if (read.info === null) return { declared: null, isDoubtful: false, hasBackward: read.hasBackward, hasCheck: false };
   const { declared, problems: found } = checkDeclared(read.info, [], id);
   problems.push(...found);
   const { from, to } = step.transition;
@@ -119,7 +121,7 @@ function readPython(step: RawStep, read: PythonStep | Failure, { problems, findi
       place: read.info.placeAt(['version_from']),
     });
   }
-  return { declared, hasBackward: read.hasBackward, hasCheck: false };
+  return { declared, isDoubtful: found.length > 0, hasBackward: read.hasBackward, hasCheck: false };
 }
 
 function readModule(step: RawStep, description: ModuleDescription | Failure, { problems }: Context): Reading | null {
@@ -133,10 +135,10 @@ function readModule(step: RawStep, description: ModuleDescription | Failure, { p
   const source: Located = { value: description.metadata ?? {}, isHidden: () => false, placeAt: () => place };
   const { declared, problems: found } = checkDeclared(source, [], id);
   problems.push(...found);
-  return { declared, hasBackward: description.hasBackward, hasCheck: description.hasCheck };
+  return { declared, isDoubtful: found.length > 0, hasBackward: description.hasBackward, hasCheck: description.hasCheck };
 }
 
-function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, hasBackward, hasCheck }: Reading, { known, problems }: Context): Step {
+function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, isDoubtful, hasBackward, hasCheck }: Reading, { known, problems }: Context): Step {
   const metadata = metadataOf(declared?.text ?? {}, named.name);
   if (declared !== null) problems.push(...declaredProblems(declared, named.id, known));
   let { database } = metadata;
@@ -144,7 +146,7 @@ function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, hasBac
     const names = Object.keys(known.databases);
     const [only] = names;
     if (names.length === 1 && only !== undefined) database = only;
-    else problems.push(failure('STEP_NEEDS_DATABASE', { step: named.id, known: names }, { place: { file: fileOf({ named, sha256, forward, ...rest }), line: 1 }, step: named.id }));
+    else if (!isDoubtful) problems.push(failure('STEP_NEEDS_DATABASE', { step: named.id, known: names }, { place: { file: fileOf({ named, sha256, forward, ...rest }), line: 1 }, step: named.id }));
   }
   const isModule = named.kind === 'ts' || named.kind === 'js';
   // What a module did is recorded as it happens; SQL and scripts without a backward are put back by the backup alone.

@@ -56,14 +56,15 @@ function strictVersion(text: string | undefined): Version | null {
 
 /** The name that was probably meant, for `V0.1.0_to_0.2.0`, `v0.1_to_v0.2.0`, `v0.1.0-v0.2.0` and their like. */
 function suggestionFor(name: string): string | null {
-  const loose = String.raw`v{0,2}\.?(\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+?)?(?:\+[0-9A-Za-z.]+)?)`;
+  const loose = String.raw`v{0,2}\.?(\d+(?:\.\d+){0,2}(?:-(?!to)[0-9A-Za-z.-]+?)?(?:\+[0-9A-Za-z.]+)?)`;
   const match = new RegExp(String.raw`^${loose}[\s_-]*(?:to|-+>|\.\.|-|_)[\s_-]*${loose}\/?$`, 'i').exec(name.trim());
   const [from, to] = [padded(match?.[1]), padded(match?.[2])];
   return from === null || to === null ? null : `v${from}_to_v${to}`;
 }
 
 function padded(text: string | undefined): Version | null {
-  const [, numbers = '', rest = ''] = /^([\d.]+)(.*)$/.exec(text ?? '') ?? [];
+  if (text === undefined) return null;
+  const [, numbers = '', rest = ''] = /^([\d.]+)(.*)$/.exec(text) ?? [];
   const parts = numbers.split('.').map((part) => String(Number(part)));
   return tryParseVersion([...parts, '0', '0'].slice(0, 3).join('.') + rest);
 }

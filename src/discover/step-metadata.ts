@@ -17,8 +17,8 @@ export interface Declared {
 
 export function checkDeclared(source: Located, under: readonly string[], of: string): { readonly declared: Declared | null; readonly problems: readonly Failure[] } {
   const checked = checkShape(stepMetadata, source, of, under);
-  if (!checked.ok) return { declared: null, problems: checked.problems };
-  return { declared: { text: checked.value, locate: () => ({ source, under }) }, problems: [] };
+  const text = checked.ok ? checked.value : checked.rest;
+  return { declared: text === null ? null : { text, locate: () => ({ source, under }) }, problems: checked.ok ? [] : checked.problems };
 }
 
 /** `name` describes a step that does not describe itself. */
