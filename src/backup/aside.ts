@@ -15,7 +15,7 @@ export function moveAside(live: string, asideDir: string, path: string): void {
     else renameSync(toBytes(live), toBytes(target));
   } catch (error) {
     if (!hasCode(error, 'EXDEV')) throw error;
-    copyTree(live, target);
+    copyWhole(live, target);
     removeTree(live);
   }
   syncDirectory(dirname(target));
@@ -25,13 +25,28 @@ export function moveAside(live: string, asideDir: string, path: string): void {
 export function keepAside(live: string, asideDir: string, path: string): void {
   const target = freePlace(live, asideDir, path);
   if (isSameInode(live, target)) return;
+  // A file that keeps a name in the installation must not share its contents with what is kept aside.
+  if (lstatSync(toBytes(live)).nlink > 1 || !tryLink(live, target)) copyWhole(live, target);
+  syncDirectory(dirname(target));
+}
+
+/** False where the file system cannot: another one, or one without hard links. */
+function tryLink(live: string, target: string): boolean {
   try {
     linkSync(toBytes(live), toBytes(target));
+    return true;
   } catch (error) {
-    if (!hasCode(error, 'EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
-    copyTree(live, target);
+    if (hasCode(error, 'EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) return false;
+    throw error;
   }
-  syncDirectory(dirname(target));
+}
+
+/** Under its name only when it is whole. */
+function copyWhole(live: string, target: string): void {
+  const partial = `${target}.partial`;
+  if (lstatSync(toBytes(partial), { throwIfNoEntry: false }) !== undefined) removeTree(partial);
+  copyTree(live, partial);
+  if (lstatSync(toBytes(partial), { throwIfNoEntry: false }) !== undefined) renameSync(toBytes(partial), toBytes(target));
 }
 
 function freePlace(live: string, asideDir: string, path: string): string {
@@ -61,7 +76,7 @@ function isSameInode(a: string, b: string): boolean {
   return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev;
 }
 
-/** Only across file systems. Sockets, FIFOs and devices hold nothing that could be copied. */
+/** Sockets, FIFOs and devices hold nothing that could be copied. */
 function copyTree(from: string, to: string): void {
   const stat = lstatSync(toBytes(from));
   if (stat.isSymbolicLink()) {

@@ -1,6 +1,6 @@
 // Sets an installation back to a backup: only what differs, each path by one rename, what was there kept aside. Killed at any point, running it again ends right.
 import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { sidecars } from '../databases/sqlite.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
@@ -8,6 +8,7 @@ import type { Difference, RestoreReport } from '../model/ports.ts';
 import { keepAside, moveAside, syncDirectory } from './aside.ts';
 import { compareTree, shownPath } from './compare.ts';
 import { foldersAbove, isWithin, toBytes } from './names.ts';
+import { isOutside } from './sources.ts';
 import { removeStaged, seconds, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
 
 export interface RestoreRequest {
@@ -31,7 +32,7 @@ const passes = 4;
 export async function restoreTree(request: RestoreRequest): Promise<RestoreReport> {
   const { manifest, root, asideDir, signal } = request;
   const never = [...request.never, asideDir];
-  const isWanted = scopeOf(manifest, request.paths);
+  const isWanted = scopeOf(manifest, root, request.paths);
   const restored = new Set<string>();
   const removed = new Set<string>();
   removeLeftovers(manifest, root);
@@ -65,13 +66,13 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
 }
 
 /** A path means itself and all that is in it. The names of one inode belong together. */
-function scopeOf(manifest: Manifest, paths: readonly string[] | undefined): (path: string) => boolean {
+function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): (path: string) => boolean {
   if (paths === undefined) return () => true;
   const databases = new Map<string, string>(manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])));
-  const wanted = paths.map((path) => databases.get(path) ?? path.replace(/^(\.\/)+/, '').replace(/\/+$/, '').replace(/^\.$/, ''));
+  const wanted = paths.map((path) => databases.get(path) ?? relative(root, resolve(root, path)));
   for (const [index, path] of wanted.entries()) {
     const isKnown = manifest.entries.some((entry) => isWithin(shownPath(entry), path)) || manifest.sources.some((source) => source.kind === 'tree' && isWithin(path, source.path));
-    if (!isKnown) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
+    if (!isKnown || isOutside(path)) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
   }
   const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));
   const linked = new Set(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' && isNamed(entry.path) ? [entry.target] : [])));

@@ -107,7 +107,7 @@ export function scan({ root, sources, exclude, never, knownDatabases = [], isFor
   for (const source of sources) {
     if (source.kind === 'tree' && reach(source, root, (path) => (isNever(join(root, path)) ? null : look(path))) !== null) walk(source.path);
   }
-  return { entries: [...entries.values()].filter(({ path }) => !hidden.has(path)).toSorted(byPath), problems, leftovers };
+  return { entries: [...entries.values()].filter(({ path }) => !hidden.has(path)).toSorted(byPath), problems: problems.toSorted(), leftovers };
 }
 
 /** The source's own entry, if every folder above it is one; these folders are entries too, so that they come back as they were. */

@@ -130,15 +130,17 @@ function writeFully(descriptor: number, chunk: Buffer, position: number | null):
   for (let done = 0; done < chunk.length; ) done += writeSync(descriptor, chunk, done, chunk.length - done, position === null ? null : position + done);
 }
 
+const block = 4096;
+const zeros = Buffer.alloc(block);
+
 /** Leaves holes where 4 KiB and more are zero. */
 function sparseWriter(descriptor: number): (chunk: Buffer) => void {
-  const block = 4096;
   let position = 0;
   return (chunk) => {
     for (let at = 0; at < chunk.length; ) {
       // Blocks of the file, not of the chunk.
       const part = chunk.subarray(at, Math.min(chunk.length, at + block - ((position + at) % block)));
-      if (part.some((byte) => byte !== 0)) writeFully(descriptor, part, position + at);
+      if (!part.equals(zeros.subarray(0, part.length))) writeFully(descriptor, part, position + at);
       at += part.length;
     }
     position += chunk.length;

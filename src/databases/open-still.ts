@@ -20,6 +20,7 @@ const busy = 5;
 const locked = 6;
 const readonlyRollback = 776;
 const cannotOpen = 14;
+const full = 13;
 
 /**
  * Calls `use` with a connection inside one read transaction. Tries again while the database is locked or moves under a reader without locks.
@@ -147,7 +148,9 @@ function isLocked(error: unknown): boolean {
   return [busy, locked].includes(sqliteCode(error) & 0xff);
 }
 
-function describe(error: unknown, name: string, file: string): UpgradeError {
+function describe(error: unknown, name: string, file: string): unknown {
+  // Only a copy writes, and its full disk is not this database's fault.
+  if (sqliteCode(error) === full) return error;
   const isDamaged = [11, 26].includes(sqliteCode(error) & 0xff);
   if (isDamaged) return fail('DATABASE_CORRUPT', { name, file, problems: [messageOf(error)] }, {}, error);
   return fail('DATABASE_UNREACHABLE', { name, file, error: messageOf(error) }, {}, error);

@@ -4,17 +4,12 @@ import { lutimesSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { createBackupStore, type StoreOptions } from '../../../src/backup/store.ts';
 import type { Config } from '../../../src/model/config.ts';
-import type { BackupRecord, BackupStore, Clock } from '../../../src/model/ports.ts';
-
-export const clock: Clock = {
-  now: () => new Date().toISOString(),
-  monotonic: () => performance.now(),
-  sleep: async (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
-};
+import type { BackupRecord, BackupStore } from '../../../src/model/ports.ts';
+import { clock } from './clock.ts';
+import { configFor } from './config-for.ts';
 
 export interface Scratch {
   readonly dir: string;
@@ -52,26 +47,6 @@ export function openScratch(dir: string): Scratch {
       writeFileSync(file, contents);
       return file;
     },
-  };
-}
-
-export function configFor(root: string): Config {
-  return {
-    file: join(root, 'upgrade.yaml'),
-    product: 'sample',
-    root,
-    version: { kind: 'file', file: join(root, 'VERSION') },
-    migrations: join(root, 'migrations'),
-    ladders: {},
-    state: join(root, '.upgrade'),
-    journal: { kind: 'sqlite' },
-    databases: { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
-    backup: { dir: join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, recipients: [] },
-    services: {},
-    verify: [],
-    timeouts: { stepMs: 1000, lockMs: 1000, totalMs: 1000 },
-    notify: [],
-    secrets: [],
   };
 }
 
