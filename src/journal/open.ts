@@ -41,12 +41,19 @@ export function openJournalDatabase(state: string, mode: 'read' | 'write'): Jour
 function open(file: string, state: string, mode: 'read' | 'write'): JournalDatabase {
   const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
   const db = openDatabase(DatabaseSync, file, mode);
+  try {
+    prepare(db, file, state, mode);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return { db, write: (change) => transact(db, file, state, change) };
+}
+
+function prepare(db: DatabaseSync, file: string, state: string, mode: 'read' | 'write'): void {
   db.exec('PRAGMA busy_timeout = 10000');
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
-  if (version > journalVersion) {
-    db.close();
-    throw fail('JOURNAL_NEWER', { file, found: version, known: journalVersion });
-  }
+  if (version > journalVersion) throw fail('JOURNAL_NEWER', { file, found: version, known: journalVersion });
   if (mode === 'write') {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     const check = db.prepare('PRAGMA quick_check(1)').get();
@@ -54,7 +61,6 @@ function open(file: string, state: string, mode: 'read' | 'write'): JournalDatab
     upgradeTables(db, version);
     reserveSpace(state);
   }
-  return { db, write: (change) => transact(db, file, state, change) };
 }
 
 function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write'): DatabaseSync {
