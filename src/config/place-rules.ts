@@ -1,7 +1,7 @@
 // Where state, backups and the files of the configuration may lie: nowhere that a run would save itself, delete itself, or harm the machine.
 import path from 'node:path';
 import { failure, type Failure } from '../model/failure.ts';
-import { dotted, type RuleContext } from './rules.ts';
+import { dotted, type RuleContext } from './rule-context.ts';
 
 /** Folders of the system that may hold ours, but must not be ours. */
 const notThemselves = ['/', '/bin', '/boot', '/etc', '/home', '/lib', '/opt', '/root', '/run', '/sbin', '/srv', '/tmp', '/usr', '/var', '/var/lib'];

@@ -5,20 +5,10 @@ import { failure, type Failure } from '../model/failure.ts';
 import { nearest } from '../model/nearest.ts';
 import type { YamlSource } from '../model/yaml-source.ts';
 import { placeRules } from './place-rules.ts';
+import { dotted, type RuleContext } from './rule-context.ts';
 import { valueRules } from './value-rules.ts';
 
 type Path = readonly (string | number)[];
-
-/** What each rule is given, and how it says what is wrong. */
-export interface RuleContext {
-  readonly text: UpgradeConfigText;
-  readonly config: Config;
-  readonly of: string;
-  place(path: Path, on?: 'key' | 'value'): { readonly place: Failure['place'] & object };
-  isHidden(path: Path): boolean;
-  /** Keys as they are written, also of entries that are wrong in some other way. */
-  keysAt(path: Path): readonly string[];
-}
 
 export function configRules(text: UpgradeConfigText, config: Config, source: YamlSource, of: string): readonly Failure[] {
   const context: RuleContext = {
@@ -35,11 +25,6 @@ export function configRules(text: UpgradeConfigText, config: Config, source: Yam
 function keysAt(value: unknown, path: Path): readonly string[] {
   const at = path.reduce<unknown>((outer, key) => (typeof outer === 'object' && outer !== null ? Reflect.get(outer, key) : undefined), value);
   return typeof at === 'object' && at !== null ? Object.keys(at) : [];
-}
-
-/** `services.web.after[0]` */
-export function dotted(path: Path): string {
-  return path.reduce<string>((name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? key : `${name}.${key}`), '');
 }
 
 function nameRules(context: RuleContext): readonly Failure[] {

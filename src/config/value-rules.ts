@@ -1,7 +1,7 @@
 // Values that have a grammar of their own: URLs, ports, patterns, regular expressions, JSON pointers.
 import { failure, type Failure } from '../model/failure.ts';
 import { parseDuration } from '../model/units.ts';
-import { dotted, type RuleContext } from './rules.ts';
+import { dotted, type RuleContext } from './rule-context.ts';
 
 type Path = readonly (string | number)[];
 

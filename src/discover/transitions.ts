@@ -1,12 +1,12 @@
 // Reads the folder of transitions: names and `transition.yaml` alone (for a status), or everything with SHA-256 and metadata (for a plan).
 // Promises all problems at once, as data; nothing is written and nothing of the user's is executed but what `describeModules` loads.
-import { readdirSync, realpathSync, statSync, type Dirent } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import type { Config } from '../model/config.ts';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
 import type { Finding, Transition, TransitionHeader } from '../model/plan.ts';
 import type { DescribeModules } from '../model/ports.ts';
-import { compareVersions } from '../model/version.ts';
+import { sortVersions, type Version } from '../model/version.ts';
 import { duplicatePairs, readFolderName, type NamedTransition } from './folder-names.ts';
 import { readFolder, type ReadFolder } from './read-folder.ts';
 import { describeSteps } from './describe-steps.ts';
@@ -33,9 +33,15 @@ export async function readTransitionGraph(config: DiscoverConfig): Promise<Trans
   return { transitions: headers, problems };
 }
 
+interface ReadRequest {
+  readonly describeModules: DescribeModules;
+  /** What `readTransitionGraph` gave, where that was just asked: the folder is then not listed again. */
+  readonly graph?: TransitionGraph;
+}
+
 /** `ids` are names of folders. The problems of names and of `transition.yaml` are those of all folders; the problems of steps those of the folders asked for. */
-export async function readTransitions(config: DiscoverConfig, ids: readonly string[] | 'all', { describeModules }: { readonly describeModules: DescribeModules }): Promise<ReadTransitions> {
-  const { headers, problems, trust } = readHeaders(config);
+export async function readTransitions(config: DiscoverConfig, ids: readonly string[] | 'all', { describeModules, graph }: ReadRequest): Promise<ReadTransitions> {
+  const { headers, problems, trust } = graph === undefined ? readHeaders(config) : { headers: graph.transitions, problems: graph.problems, trust: trustOrNull(config) };
   const wanted = ids === 'all' ? null : new Set(ids);
   const chosen = wanted === null ? headers : headers.filter(({ id }) => wanted.has(id));
   const missing = ids === 'all' ? [] : ids.filter((id) => !headers.some((header) => header.id === id));
@@ -95,21 +101,29 @@ function readHeaders(config: DiscoverConfig): Headers {
     headers.push(read.header);
     problems.push(...read.problems);
   }
-  headers.sort((a, b) => compareVersions(a.from, b.from) || compareVersions(a.to, b.to));
+  const rank = new Map(sortVersions(headers.flatMap(({ from, to }) => [from, to])).map((version, at) => [version, at]));
+  const rankOf = (version: Version) => rank.get(version) ?? 0;
+  headers.sort((a, b) => rankOf(a.from) - rankOf(b.from) || rankOf(a.to) - rankOf(b.to));
   return { headers, problems, trust };
 }
 
 function readHeader(named: NamedTransition, dir: string, trust: Trust, config: DiscoverConfig): { readonly header: TransitionHeader; readonly problems: readonly Failure[] } {
   const file = path.join(dir, 'transition.yaml');
-  const found = statSync(file, { throwIfNoEntry: false });
+  const found = lstatSync(file, { throwIfNoEntry: false });
   if (found === undefined) return readTransitionFile(named, dir, null, config);
-  const { read, problems } = readTrusted(file, true, trust, stepBytesLimit);
-  const text = read?.bytes == null ? null : textOf(read.bytes, file);
+  const { read, problems } = readTrusted(file, found.isSymbolicLink(), trust, stepBytesLimit);
+  const bytes = read?.bytes ?? null;
+  const text = bytes === null ? null : textOf(bytes, file);
   if (text === null || typeof text === 'string') {
     const { header, problems: inside } = readTransitionFile(named, dir, text, config);
     return { header, problems: [...problems, ...inside] };
   }
   return { header: readTransitionFile(named, dir, null, config).header, problems: [...problems, text] };
+}
+
+function trustOrNull({ file, migrations }: DiscoverConfig): Trust | null {
+  const real = statSync(migrations, { throwIfNoEntry: false });
+  return real === undefined ? null : trustOf(file, realpathSync(migrations));
 }
 
 function leadsToFolder(file: string): boolean {
