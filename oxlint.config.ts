@@ -26,13 +26,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 const ours = ['schemas', 'phases', 'model', 'plan', 'config', 'discover', 'machine', 'processes', 'databases', 'journal', 'lock', 'services', 'report', 'steps', 'backup', 'probes', 'session', 'cli', 'step-api', 'update-manager', 'system-clock', 'index'];
 
-function forbidden(folder: string, allowed: readonly string[]) {
+function forbidden(folder: string, allowed: readonly string[]): ['error', { patterns: { regex: string; message: string }[] }] {
   const self = folder.replace('src/', '');
   const names = ours.filter((name) => name !== self && !allowed.includes(name));
   const message = `${folder} may import ${allowed.length === 0 ? 'nothing of ours' : allowed.join(', ')}: see the import table in docs/architecture.md.`;
   const patterns = [{ regex: `^(\\.\\./)+(src/)?(${names.join('|')})(/|\\.ts$)`, message }];
   // Planning is pure.
-  return folder === 'src/plan' ? [...patterns, { regex: '^node:', message: 'Planning is pure: nothing of Node.' }] : patterns;
+  return ['error', { patterns: folder === 'src/plan' ? [...patterns, { regex: '^node:', message: 'Planning is pure: nothing of Node.' }] : patterns }];
 }
 
 export default defineConfig({
@@ -75,7 +75,7 @@ export default defineConfig({
   overrides: [
     ...Object.entries(mayImport).map(([folder, allowed]) => ({
       files: [`${folder}/**`],
-      rules: { 'eslint/no-restricted-imports': ['error', { patterns: forbidden(folder, allowed) }] as const },
+      rules: { 'eslint/no-restricted-imports': forbidden(folder, allowed) },
     })),
     { files: ['migrations/**', '*.config.ts', 'examples/**'], rules: { 'import/no-default-export': 'off' } },
   ],
