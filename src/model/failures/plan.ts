@@ -1,7 +1,7 @@
 // What goes wrong between two versions: reading them, and finding the way.
 import type { FailureRegistry } from '../failure.ts';
 
-interface NoPath {
+export interface NoPath {
   readonly from: string;
   readonly to: string;
   /** `next` is `null` where not even the first step of the way is there. */

@@ -1,7 +1,7 @@
 // What goes wrong with services.
 import type { FailureRegistry } from '../failure.ts';
 
-interface Named {
+export interface Named {
   readonly service: string;
 }
 

@@ -5,7 +5,7 @@ const half = (step: string, direction: string): string => `The ${direction} of s
 const seconds = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
 
-interface Half {
+export interface Half {
   readonly step: string;
   readonly direction: string;
 }
