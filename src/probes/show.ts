@@ -3,6 +3,6 @@ const mostCharacters = 200;
 
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'bigint' ? String(value) : JSON.stringify(value);
   return text.length > mostCharacters ? `${text.slice(0, mostCharacters)}…` : text;
 }

@@ -15,7 +15,8 @@ export interface WritableEnd {
 }
 
 const defaultColumns = 80;
-const fewestColumns = 20;
+/** Below this the terminal wraps: our own lines would be shreds. */
+const fewestColumns = 40;
 
 /** `problems` hears once why nothing more is written, but not of a reader that has closed its end (`upgrade | head`): that is its right. */
 export function createOutput(stream: WritableEnd, problems: (message: string) => void = () => undefined): Output {

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import pino from 'pino';
 import type { UpgradeEvent } from '../model/event.ts';
+import { messageOf } from '../model/failure.ts';
 import type { Scrub } from './reporter.ts';
 import { escapeControls } from './sanitize.ts';
 import { scrubValue } from './scrub.ts';
@@ -27,14 +28,24 @@ export function createRunLog({ dir, scrub, warn = toStderr }: RunLogOptions): (e
   const outputLines = new Map<string, number>();
   const clean = (text: string) => escapeControls(scrub(text));
   let log: Log | null = null;
+  let isBroken = false;
+  const broken = (error: unknown) => {
+    if (!isBroken) warn(`The run's log ${join(dir, 'run.log')} cannot be written: ${messageOf(error)}`);
+    isBroken = true;
+  };
   return (event) => {
+    if (isBroken) return;
     if (event.type === 'step-output' && !isWorthKeeping(event.step)) return;
     if (event.type === 'backup-progress' || event.type === 'step-progress') return;
-    log ??= openLog(join(dir, 'run.log'), warn);
     const cleaned = scrubValue(event, clean);
     const { at, ...rest } = cleaned;
-    log.logger[levelOf(event)]({ time: at, ...rest }, headline(cleaned));
-    log.written(event.type.startsWith('step-'));
+    try {
+      log ??= openLog(join(dir, 'run.log'), broken);
+      log.logger[levelOf(event)]({ time: at, ...rest }, headline(cleaned));
+      log.written(event.type.startsWith('step-'));
+    } catch (error) {
+      broken(error);
+    }
   };
 
   function isWorthKeeping(step: string): boolean {
@@ -50,28 +61,26 @@ interface Log {
   written(mayWait: boolean): void;
 }
 
-function openLog(file: string, warn: (message: string) => void): Log {
+function openLog(file: string, broken: (error: unknown) => void): Log {
   const destination = pino.destination({ dest: file, sync: true, append: true, mode: 0o600, minLength: bufferBytes, maxLength: mostWaitingBytes });
-  let isBroken = false;
+  destination.on('error', broken);
   let timer: NodeJS.Timeout | null = null;
-  const fail = (error: unknown) => {
-    if (!isBroken) warn(`The run's log ${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
-    isBroken = true;
-  };
   const flush = () => {
     timer = null;
+    destination.flushSync();
+  };
+  const flushLate = () => {
     try {
-      if (!isBroken) destination.flushSync();
+      flush();
     } catch (error) {
-      fail(error);
+      broken(error);
     }
   };
-  destination.on('error', fail);
   return {
     logger: pino({ level: 'debug', base: null, timestamp: false }, destination),
     written(mayWait) {
       if (!mayWait) return flush();
-      timer ??= setTimeout(flush, flushAfterMs).unref();
+      timer ??= setTimeout(flushLate, flushAfterMs).unref();
     },
   };
 }

@@ -15,7 +15,7 @@ export function createScrubber(secrets: readonly string[]): Scrub {
   if (forms.size === 0) return (text) => text;
   // Longest first: a secret that begins with another one must not leave its end behind.
   const longestFirst = [...forms].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map((form) => form.replace(/[\\^$.*+?()[\]{}|\/-]/g, '\\$&')).join('|'), 'g');
+  const pattern = new RegExp(longestFirst.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
   return (text) => text.replace(pattern, mask);
 }
 

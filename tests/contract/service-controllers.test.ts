@@ -1,0 +1,71 @@
+// What every kind of service controller promises. A new kind adds a member that starts a real service of its kind.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ServiceConfig } from '../../src/model/config.ts';
+import { controllerOf, controllers, type ServiceController, type ServiceKind } from '../../src/services/registry.ts';
+import { systemClock } from '../../src/system-clock.ts';
+import { ctl, makeInstallation } from '../integration/services-command/installation.ts';
+
+interface Member {
+  readonly kind: ServiceKind;
+  readonly prepare: () => Promise<{ readonly controller: ServiceController; readonly remove: () => Promise<void> }>;
+}
+
+const members: readonly Member[] = [
+  {
+    kind: 'command',
+    async prepare() {
+      const home = await makeInstallation();
+      return { controller: controllerOf(home.service({}, { restart: [ctl, 'restart'] }), { root: home.root, state: `${home.root}/.upgrade`, clock: systemClock }), remove: home.remove };
+    },
+  },
+];
+
+test('every kind that is there has a member here', () => {
+  const present = Object.entries(controllers).filter(([, create]) => create !== null).map(([kind]) => kind);
+  expect(members.map(({ kind }) => kind)).toEqual(present);
+});
+
+test('a kind that is not there yet says so', () => {
+  const service: ServiceConfig = { kind: 'docker', container: 'web', name: 'web', after: [], stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 };
+  expect(() => controllerOf(service, { root: '/', state: '/', clock: systemClock })).toThrow(/SERVICE_KIND_UNSUPPORTED/);
+});
+
+describe.each(members)('a controller of kind $kind', ({ prepare }) => {
+  let controller: ServiceController;
+  let remove: () => Promise<void>;
+  beforeEach(async () => { ({ controller, remove } = await prepare()); });
+  afterEach(async () => remove());
+
+  async function untilHealthy(): Promise<void> {
+    while ((await controller.health(5_000)).state !== 'healthy') await systemClock.sleep(20);
+  }
+
+  test('tells a service that runs from one that does not', async () => {
+    expect(await controller.inspect()).toEqual({ isRunning: false, identity: null });
+    await controller.start();
+    expect(await controller.inspect()).toEqual({ isRunning: true, identity: expect.any(String) });
+    await controller.stop();
+    expect(await controller.inspect()).toEqual({ isRunning: false, identity: null });
+  });
+
+  test('gives a process the same identity for as long as it lives, and the next one another', async () => {
+    await controller.start();
+    await untilHealthy();
+    const [first, again] = [await controller.inspect(), await controller.inspect()];
+    await controller.restart();
+    const second = await controller.inspect();
+    expect(again.identity).toBe(first.identity);
+    expect(second.isRunning && second.identity !== first.identity).toBe(true);
+  });
+
+  test('says what was asked where a service is not healthy', async () => {
+    expect(await controller.health(5_000)).toEqual({ state: 'unhealthy', asked: expect.stringContaining('health'), account: expect.any(String), log: expect.any(Array) });
+  });
+
+  test('has the last lines that the service wrote', async () => {
+    expect(await controller.lastOutput()).toEqual([]);
+    await controller.start();
+    await untilHealthy();
+    expect((await controller.lastOutput()).length).toBeGreaterThan(0);
+  });
+});
