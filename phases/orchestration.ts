@@ -15,10 +15,11 @@ type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
 const largestGroup = 500;
 
 export async function orchestration(ports: Needs, run: RunContext, options: { readonly canTurnBack: boolean }): Promise<void> {
-  await rememberServices(ports, run);
-  await stopServices(ports, run, run.signal);
   const orders = ordersOf(run.plan, copiesDir(run), 'apply');
   const records = new Map((await ports.journal.stepRecords(run.id)).map((record) => [record.stepId, record]));
+  await rememberServices(ports, run);
+  // A resume that finds every step applied must not stop what an earlier attempt has started again.
+  if (orders.some(({ step }) => records.get(step.id)?.status !== 'applied')) await stopServices(ports, run, run.signal);
   let transition = '';
   for (let at = 0; at < orders.length; ) {
     checkNotCancelled(run.signal);
