@@ -71,12 +71,15 @@ function failed({ failure, failures }: ResultDocument, { ink, columns, hasEviden
   return all.flatMap((one, index) => [...(index === 0 ? [] : ['']), ...renderFailure(one, { ink, columns, hasLog: !hasEvidence })]);
 }
 
-function putBack({ restored }: ResultDocument, options: SummaryOptions): readonly string[] {
+function putBack({ restored }: ResultDocument, { ink, columns }: SummaryOptions): readonly string[] {
   if (restored.length === 0) return [];
-  const { ink, columns } = options;
-  const shown = restored.slice(0, shownRestored).flatMap(({ path, why, step }) => hanging('    ', `${path}  ${ink.quiet(`${why}${step === undefined ? '' : ` (${step})`}`)}`, columns));
+  // One step is mostly to blame for all of it: said once, the paths can be read.
+  const steps = new Set(restored.map(({ step }) => step));
+  const [only] = steps.size === 1 ? steps : [];
+  const blame = (step: string | undefined) => (step === undefined || step === only ? '' : ` (${step})`);
+  const shown = restored.slice(0, shownRestored).flatMap(({ path, why, step }) => hanging('    ', `${path}  ${ink.quiet(`${why}${blame(step)}`)}`, columns));
   const more = restored.length > shownRestored ? [ink.quiet(`    … and ${restored.length - shownRestored} more`)] : [];
-  return ['', `  ${ink.strong('Put back from the backup')}`, ...shown, ...more];
+  return ['', ...hanging('  ', `${ink.strong('Put back from the backup')}${only === undefined ? '' : `, after ${only}`}`, columns), ...shown, ...more];
 }
 
 function label(name: string, text: string, { ink, columns }: SummaryOptions): readonly string[] {

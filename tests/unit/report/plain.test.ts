@@ -97,9 +97,8 @@ describe('the plain reporter', () => {
         → This is a bug of ours: run the command again with -v and report what it
           prints. The journal stays resumable: "upgrade status" tells where it stands.
 
-        Put back from the backup
+        Put back from the backup, after v0.1.0_to_v0.2.0/002_mail_config
           config/app.yaml  content differs from the backup after backward
-          (v0.1.0_to_v0.2.0/002_mail_config)
 
         Next       upgrade history 01JC3M4V7K2Q8Z5W9X0Y1A2B3C
       "
@@ -153,9 +152,10 @@ describe('the plain reporter', () => {
           report what it prints. The journal stays resumable:
           "upgrade status" tells where it stands.
 
-        Put back from the backup
+        Put back from the backup, after
+        v0.1.0_to_v0.2.0/002_mail_config
           config/app.yaml  content differs from the backup after
-          backward (v0.1.0_to_v0.2.0/002_mail_config)
+          backward
         Backup     /srv/home-server/.upgrade/backups/
                    01JC3M4V7K2Q8Z5W9X0Y1A2B3C.tar.zst (good); it
                    is kept
