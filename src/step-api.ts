@@ -1,5 +1,5 @@
 // What `import … from 'rungs'` gives to a step: `defineStep` and the types of everything a step is handed.
-import type { Document } from 'yaml';
+import type { parseDocument } from 'yaml';
 
 /** What a step file exports as its default. Durations are `500ms`, `30s`, `10m`, `2h`; sizes are `200MB`, `2GB`. */
 export interface StepDefinition {
@@ -104,7 +104,7 @@ export interface StepFiles {
   readonly write: (path: string, content: string | Uint8Array, options?: { readonly mode?: number }) => Promise<void>;
   readonly append: (path: string, content: string | Uint8Array) => Promise<void>;
   /** Comments and order are kept. */
-  readonly updateYaml: (path: string, change: (doc: Document) => unknown) => Promise<void>;
+  readonly updateYaml: (path: string, change: (doc: YamlDocument) => unknown) => Promise<void>;
   /** `change` may alter what it is given or return another value. Indentation is kept. */
   readonly updateJson: (path: string, change: (value: any) => unknown) => Promise<void>;
   /** `null` removes a key. Comments and order are kept. */
@@ -117,6 +117,9 @@ export interface StepFiles {
   readonly chmod: (path: string, mode: number) => Promise<void>;
   readonly symlink: (target: string, path: string) => Promise<void>;
 }
+
+/** Of the `yaml` package: `get`, `getIn`, `set`, `setIn`, `deleteIn`, `addIn`, `toJS`… */
+export type YamlDocument = ReturnType<typeof parseDocument>;
 
 export type EnvChange = Readonly<Record<string, string | null>>;
 
