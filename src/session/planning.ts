@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { preflight, type PreflightFacts } from '../../phases/preflight.ts';
 import { appliedChecksums } from '../discover/applied-checksums.ts';
-import { readTransitionGraph, readTransitions } from '../discover/transitions.ts';
+import { readTransitionGraph, readTransitions, type ReadTransitions, type TransitionGraph } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, type Failure } from '../model/failure.ts';
-import { stepsOf, type Finding, type Plan, type Transition, type TransitionHeader } from '../model/plan.ts';
+import { stepsOf, type Finding, type Plan, type TransitionHeader } from '../model/plan.ts';
 import { parseVersion, type Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
 import { makePlan, planHash } from '../plan/make-plan.ts';
@@ -34,18 +34,19 @@ export interface PreparedPlan extends Plan {
 export async function preparePlan(config: Config, adapters: ReadingPorts, options: PlanOptions): Promise<PreparedPlan> {
   const from = options.from === undefined ? undefined : parseVersion(options.from, '--from');
   const to = options.to === undefined ? undefined : parseVersion(options.to, '--to');
-  const [{ transitions: live, problems }, installed, committed] = await Promise.all([
+  const [liveGraph, installed, committed] = await Promise.all([
     readTransitionGraph(config),
     adapters.installation.readVersion(),
     readJournal(config, async (journal) => (await journal?.committedPath()) ?? []),
   ]);
+  const { transitions: live, problems } = liveGraph;
   if (problems.length > 0) throw new UpgradeError((await readTransitions(config, 'all', { describeModules })).problems);
   const archived = options.allowDowngrade === true ? await archivedHeaders(config, committed) : [];
   const graph = [...live.filter(({ id }) => !archived.some((copy) => copy.id === id)), ...archived];
   const request = { installed, from, to, allowDowngrade: options.allowDowngrade, committedPath: committed.map(({ transition }) => transition) };
   const route = choosePath({ ...request, transitions: graph });
   if (route.kind === 'nothing-to-do') return nothingToDo(config, route.version, graph);
-  const read = await readSteps(config, route.ids, route.direction === 'down' ? committed : []);
+  const read = await readSteps(config, liveGraph, route.ids, route.direction === 'down' ? committed : []);
   if (read.problems.length > 0) throw new UpgradeError(read.problems);
   const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
   if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
@@ -105,12 +106,12 @@ async function archivedHeaders(config: Config, committed: Committed): Promise<re
   return read.flat();
 }
 
-async function readSteps(config: Config, ids: readonly string[], committed: Committed): Promise<{ readonly transitions: readonly Transition[]; readonly problems: readonly Failure[]; readonly findings: readonly Finding[] }> {
+async function readSteps(config: Config, graph: TransitionGraph, ids: readonly string[], committed: Committed): Promise<ReadTransitions> {
   const archives = [...byRun(config, committed.filter(({ transition }) => ids.includes(transition)))];
   const inArchives = new Set(archives.flatMap(([, found]) => found));
   const reads = await Promise.all([
     ...archives.map(([copies, found]) => readTransitions({ ...config, migrations: copies }, found, { describeModules })),
-    readTransitions(config, ids.filter((id) => !inArchives.has(id)), { describeModules }),
+    readTransitions(config, ids.filter((id) => !inArchives.has(id)), { describeModules, graph }),
   ]);
   return {
     transitions: reads.flatMap(({ transitions }) => transitions),
