@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { preflight, type PreflightFacts } from '../../phases/preflight.ts';
+import { finding, preflight, type PreflightFacts } from '../../phases/preflight.ts';
 import { appliedChecksums } from '../discover/applied-checksums.ts';
 import { readTransitionGraph, readTransitions, type ReadTransitions, type TransitionGraph } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
-import { UpgradeError, type Failure } from '../model/failure.ts';
+import { failure, UpgradeError, type Failure } from '../model/failure.ts';
 import { stepsOf, type Finding, type Plan, type TransitionHeader } from '../model/plan.ts';
 import { parseVersion, type Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
@@ -51,7 +51,8 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
   if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
   const estimate = await adapters.backups.estimate(stepsOf(made.plan).flatMap((step) => step.backup));
-  return { ...made.plan, graph, findings: read.findings, backup: { sources: estimate.sources, estimatedBytes: estimate.bytes } };
+  const findings = [...read.findings, ...made.assumed.map((transition) => finding('warn', failure('DOWNGRADE_ASSUMED', { transition })))];
+  return { ...made.plan, graph, findings, backup: { sources: estimate.sources, estimatedBytes: estimate.bytes } };
 }
 
 /** The whole preflight: what reading found, and what the machine, databases and services say. */

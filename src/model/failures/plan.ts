@@ -55,4 +55,8 @@ export const planFailures = {
     message: `The version ${version} cannot be written to ${source}: ${why}.`,
     hint: 'Correct what is named here, then run "upgrade resume".',
   }),
+  DOWNGRADE_ASSUMED: ({ transition }: { transition: string }) => ({
+    message: `The journal does not know that ${transition} was applied here; its backwards run all the same.`,
+    hint: 'It was applied before Rungs kept the journal, or by something else. Look at its steps before you go on.',
+  }),
 } satisfies FailureRegistry;
