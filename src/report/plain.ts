@@ -96,6 +96,8 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
       case 'rollback-started':
         return screen.clear();
       case 'restored':
+        // The summary lists them; here their count is enough.
+        if (verbosity !== 'verbose') return;
         header();
         return restoredLine(screen, event.restored);
       case 'rollback-proven': {

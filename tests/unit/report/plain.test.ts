@@ -84,7 +84,6 @@ describe('the plain reporter', () => {
         ↩ v0.2.0_to_v0.3.0/001_move_uploads                                     300 ms
         ↩ v0.1.0_to_v0.2.0/002_mail_config                                        8 ms
         ↩ v0.1.0_to_v0.2.0/001_add_email                                          6 ms
-        ↩ config/app.yaml  content differs from the backup after backward
         ✓ 45 paths compared with the backup: 1 put back, now all as before
         ✓ api  healthy                                                          900 ms
 
