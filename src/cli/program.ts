@@ -27,6 +27,9 @@ export interface RunFlags extends CommonFlags {
   readonly runId?: string;
 }
 
+/** Known from the documentation, and told apart from a slip of the pen. */
+const comeLater: ReadonlySet<string> = new Set(['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token', 'adopt', 'boot']);
+
 /** Parses and runs. Resolves with the exit code; throws an UpgradeError for everything that is wrong with the call itself. */
 export async function runProgram(argv: readonly string[], terminal: Terminal, version: string): Promise<number> {
   let code = 0;
@@ -40,7 +43,9 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    throw fail('USAGE', { problem: sentence(error.message) }, {}, error);
+    // A group of commands without one: what commander says then is not meant for people.
+    const problem = error.code === 'commander.help' ? `"upgrade ${argv[0] ?? ''}" needs to be told what to do.` : sentence(error.message);
+    throw fail('USAGE', { problem }, {}, error);
   }
 }
 
@@ -60,6 +65,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (code: number
     .option('--detach', 'run in a process of its own and print the run’s id')
     .addOption(new Option('--run-id <id>').hideHelp())
     .action(async (command: string | undefined, flags: RunFlags) => {
+      if (command !== undefined && comeLater.has(command)) throw fail('COMMAND_NOT_YET', { command });
       if (command !== undefined) throw fail('UNKNOWN_COMMAND', { command, nearest: nearest(command, program.commands.map((known) => known.name())) });
       const { upgrade } = await import('./commands/upgrade.ts');
       finish(await upgrade(flags, terminal));

@@ -17,6 +17,8 @@ export interface RunView {
   readonly run: Run & Partial<Pick<RunRecord, 'host' | 'pid' | 'backupId' | 'result'>>;
   readonly steps: readonly StepRecord[];
   readonly events: readonly UpgradeEvent[];
+  /** Files with what the run and its steps printed, absolute. */
+  readonly logs?: readonly string[];
 }
 
 /** Two lines a run: what came of it, and the id to ask for more with. */
@@ -34,7 +36,7 @@ export function renderHistory(runs: readonly Run[], { ink = createInk(false), co
 
 /** Steps with their times, what was put back, warnings, and each failure with the last lines of its output. */
 export function renderRun(view: RunView, { ink = createInk(false), columns = 80 }: Style = {}): readonly string[] {
-  const { run, steps, events } = scrubValue(view, sanitize);
+  const { run, steps, events, logs = [] } = scrubValue(view, sanitize);
   const label = (name: string, text: string) => labelled(name, text, columns, ink.quiet);
   const section = (title: string, lines: readonly string[]) => (lines.length === 0 ? [] : ['', `  ${ink.strong(title)}`, ...lines]);
   const took = tookMs(run);
@@ -52,6 +54,7 @@ export function renderRun(view: RunView, { ink = createInk(false), columns = 80 
     ...section('Services and probes', checkLines(events, ink, columns)),
     ...section('Put back from the backup', events.flatMap((event) => (event.type === 'restored' ? hanging('    ', `${event.restored.path}  ${ink.quiet(event.restored.why)}`, columns) : []))),
     ...section('Warnings', events.flatMap((event) => (event.type === 'warning' ? hanging(`  ${ink.back(marks.warning)} `, event.message, columns) : []))),
+    ...section('Logs', logs.flatMap((file) => hanging('    ', file, columns))),
     ...failures.flatMap((failure) => ['', ...renderFailure(failure, { ink, columns })]),
   ];
 }

@@ -13,7 +13,7 @@ export async function history(runId: string | undefined, flags: CommonFlags, ter
     present(flags, terminal, runs, () => renderHistory(runs, style));
   } else {
     const run = await manager.runDetails(runId);
-    present(flags, terminal, run, () => renderRun({ run, steps: run.steps, events: run.events }, style));
+    present(flags, terminal, run, () => renderRun({ run, steps: run.steps, events: run.events, logs: run.logs }, style));
   }
   return 0;
 }

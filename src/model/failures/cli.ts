@@ -3,7 +3,7 @@ import type { FailureRegistry } from '../failure.ts';
 
 export const cliFailures = {
   UNKNOWN_COMMAND: ({ command, nearest }: { command: string; nearest: string | null }) => ({
-    message: `There is no command "${command}"${nearest === null ? '' : `. Did you mean "${nearest}"?`}`,
+    message: `There is no command "${command}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
     hint: '"upgrade --help" lists all commands.',
   }),
   USAGE: ({ problem }: { problem: string }) => ({
