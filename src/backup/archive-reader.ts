@@ -1,10 +1,9 @@
 // Reads an archive by its frames. `verifyArchive` proves that it holds exactly what the manifest says; `createTarReader` goes to any entry without reading those before.
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { ManifestEntry } from '../model/manifest.ts';
+import { createFrameUnpacker, type FrameCodec } from './frame-codec.ts';
 import type { Frame } from './frame-writer.ts';
 import { loadTarHeaders, padding, parseRecords, type TarEntry } from './tar-header.ts';
 
@@ -23,11 +22,12 @@ export interface ArchiveToRead {
 export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal): Promise<string> {
   const { id, path } = archive;
   const file = await openArchive(archive);
+  let reader: TarReader | null = null;
   try {
     const { size } = await file.stat();
     if (size !== archive.bytes) throw new TypeError(`it has ${size} bytes instead of ${archive.bytes}`);
     const hash = createHash('sha256');
-    const reader = await createTarReader(file, archive.frames, { onFrame: (packed) => hash.update(packed) });
+    reader = await createTarReader(file, archive.frames, { onFrame: (packed) => hash.update(packed) });
     for (const entry of archive.entries) {
       signal?.throwIfAborted();
       if (entry.type === 'special') continue;
@@ -49,6 +49,7 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
     if (error instanceof UpgradeError || signal?.aborted === true) throw error;
     throw fail('BACKUP_CORRUPT', { id, path, problem: messageOf(error) }, {}, error);
   } finally {
+    await reader?.close();
     await file.close();
   }
 }
@@ -82,41 +83,43 @@ export interface TarReader {
   body(size: number, sink: (chunk: Buffer) => void): Promise<void>;
   /** From here to the given end. */
   expectZeros(end: number): Promise<void>;
+  /** Gives the memory back; the file is the caller's. */
+  close(): Promise<void>;
 }
 
 /** Nothing that an archive says can make it use more memory than a few frames. */
 const largestRecords = 1 << 20;
-const decompress = promisify(zstdDecompress);
 
 export async function createTarReader(file: FileHandle, frames: readonly Frame[], { onFrame }: { onFrame?: (packed: Buffer) => void } = {}): Promise<TarReader> {
   const headers = await loadTarHeaders();
   const starts = startsOf(frames);
-  const loading = new Map<number, Promise<{ readonly packed: Buffer; readonly tar: Buffer }>>();
+  const slots = Array.from({ length: 2 }, () => createSlot(frames));
   let position = 0;
   let index = -1;
   let chunk: Buffer = Buffer.alloc(0);
   let chunkStart = 0;
-
-  const load = (wanted: number): Promise<{ readonly packed: Buffer; readonly tar: Buffer }> => {
-    const known = loading.get(wanted);
-    if (known !== undefined) return known;
-    const job = readFrame(file, frames, starts, wanted);
-    job.catch(() => undefined);
-    loading.set(wanted, job);
-    return job;
-  };
   let isSequential = true;
+
+  /** Each slot holds one frame, the next one being read and unpacked while the present one is looked at. */
+  const load = (wanted: number): Slot => {
+    const slot = slots.find((one) => one.index === wanted) ?? slots.find((one) => one.index !== index) ?? createSlot(frames);
+    if (slot.index === wanted) return slot;
+    slot.index = wanted;
+    // A read that was begun for another frame ends before its slot is used again.
+    slot.job = slot.job.catch(() => undefined).then(() => readFrame(file, frames, starts, wanted, slot));
+    slot.job.catch(() => undefined);
+    return slot;
+  };
   const fill = async (): Promise<void> => {
     while (position >= chunkStart + chunk.length) {
       index = position === chunkStart + chunk.length ? index + 1 : starts.findLastIndex(({ tar }) => tar <= position);
       const start = starts[index];
-      if (start === undefined || index >= frames.length) throw new TypeError('it is shorter than its manifest says');
-      const { packed, tar } = await load(index);
-      loading.delete(index);
-      // The next two are read and unpacked while this one is looked at.
-      for (const ahead of [index + 1, index + 2]) if (isSequential && ahead < frames.length) void load(ahead);
-      onFrame?.(packed);
-      chunk = tar;
+      if (start === undefined) throw new TypeError('it is shorter than its manifest says');
+      const slot = load(index);
+      await slot.job;
+      if (isSequential && index + 1 < frames.length) load(index + 1);
+      onFrame?.(slot.packed.subarray(0, frames[index]?.[0] ?? 0));
+      chunk = slot.tar.subarray(0, frames[index]?.[1] ?? 0);
       chunkStart = start.tar;
     }
   };
@@ -182,6 +185,10 @@ export async function createTarReader(file: FileHandle, frames: readonly Frame[]
       }
       if (index !== frames.length - 1 || position !== chunkStart + chunk.length) throw new TypeError('something follows its end');
     },
+    close: async () => {
+      await Promise.allSettled(slots.map(({ job }) => job));
+      for (const { unpacker } of slots) unpacker.close();
+    },
   };
 }
 
@@ -196,13 +203,27 @@ function startsOf(frames: readonly Frame[]): readonly { readonly archive: number
   });
 }
 
-async function readFrame(file: FileHandle, frames: readonly Frame[], starts: ReturnType<typeof startsOf>, index: number): Promise<{ packed: Buffer; tar: Buffer }> {
+interface Slot {
+  readonly unpacker: FrameCodec;
+  readonly packed: Buffer;
+  readonly tar: Buffer;
+  index: number;
+  job: Promise<unknown>;
+}
+
+function createSlot(frames: readonly Frame[]): Slot {
+  const [packed, tar] = [0, 1].map((side) => frames.reduce((most, frame) => Math.max(most, frame[side] ?? 0), 0));
+  return { unpacker: createFrameUnpacker(), packed: Buffer.allocUnsafeSlow(packed ?? 0), tar: Buffer.allocUnsafeSlow(tar ?? 0), index: -1, job: Promise.resolve() };
+}
+
+async function readFrame(file: FileHandle, frames: readonly Frame[], starts: ReturnType<typeof startsOf>, index: number, { unpacker, packed, tar }: Slot): Promise<void> {
   const [bytes, tarBytes] = frames[index] ?? [0, 0];
-  const packed = Buffer.allocUnsafe(bytes);
-  const { bytesRead } = await file.read(packed, 0, bytes, starts[index]?.archive ?? 0);
-  if (bytesRead !== bytes) throw new TypeError('it is truncated');
-  // The limit stops a frame that claims to be small and unpacks without end.
-  const tar = await decompress(packed, { maxOutputLength: tarBytes, chunkSize: Math.max(64, tarBytes) });
-  if (tar.length !== tarBytes) throw new TypeError('a part of it unpacks to another size');
-  return { packed, tar };
+  for (let done = 0; done < bytes; ) {
+    const { bytesRead } = await file.read(packed, done, bytes - done, (starts[index]?.archive ?? 0) + done);
+    if (bytesRead === 0) throw new TypeError('it is truncated');
+    done += bytesRead;
+  }
+  // The target's size stops a frame that claims to be small and unpacks without end.
+  const length = await unpacker.run(packed.subarray(0, bytes), tar.subarray(0, tarBytes));
+  if (length !== tarBytes) throw new TypeError('a part of it unpacks to another size');
 }

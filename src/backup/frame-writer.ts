@@ -1,8 +1,7 @@
 // Takes tar bytes and appends them to a file as independent zstd frames, compressed beside each other and written in order; memory stays flat.
 // Frames start at known places, so a file that changed while being read can be taken back, and one file can be fetched without reading the rest.
 import type { FileHandle } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
+import { createFramePacker, type FrameCodec } from './frame-codec.ts';
 
 /** Bytes of the archive and of the tar. */
 export type Frame = readonly [bytes: number, tarBytes: number];
@@ -21,7 +20,7 @@ export interface FrameWriter {
   rewind(mark: Mark): Promise<void>;
   /** Everything is in the file when it resolves. */
   finish(): Promise<{ readonly frames: readonly Frame[]; readonly bytes: number; readonly tarBytes: number }>;
-  /** Waits until nothing touches the file any more, whatever failed. */
+  /** Waits until nothing touches the file any more, whatever failed, and gives the memory back. */
   settle(): Promise<void>;
 }
 
@@ -31,45 +30,48 @@ export interface Mark {
   readonly tarBytes: number;
 }
 
-export const frameSize = 4 << 20;
-/** Of frames that are compressed at one time: the thread pool has four threads. */
-const inFlight = 3;
+export const frameSize = 2 << 20;
+/** Frames that are filled, packed and written at one time. */
+const slots = 3;
 
-const compress = promisify(zstdCompress);
-const options = { chunkSize: frameSize + (frameSize >> 7), params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } };
+interface Slot {
+  readonly packer: FrameCodec;
+  readonly tar: Buffer;
+  readonly packed: Buffer;
+  job: Promise<number>;
+  tarBytes: number;
+}
 
 export function createFrameWriter(file: FileHandle): FrameWriter {
-  const spare: Buffer[] = [];
-  const queue: Promise<{ readonly packed: Buffer; readonly tarBytes: number }>[] = [];
+  const free: Slot[] = Array.from({ length: slots }, createSlot);
+  const queue: Slot[] = [];
   const frames: Frame[] = [];
-  let present: Buffer = Buffer.allocUnsafe(frameSize);
+  let present = free.pop() ?? createSlot();
   let filled = 0;
   let sealed = 0;
   let bytes = 0;
 
   const writeOldest = async (): Promise<void> => {
-    const oldest = queue.shift();
-    if (oldest === undefined) return;
-    const { packed, tarBytes } = await oldest;
-    for (let done = 0; done < packed.length; ) done += (await file.write(packed, done, packed.length - done, bytes + done)).bytesWritten;
-    bytes += packed.length;
-    frames.push([packed.length, tarBytes]);
+    const slot = queue.shift();
+    if (slot === undefined) return;
+    const length = await slot.job;
+    for (let done = 0; done < length; ) done += (await file.write(slot.packed, done, length - done, bytes + done)).bytesWritten;
+    bytes += length;
+    frames.push([length, slot.tarBytes]);
+    free.push(slot);
   };
   const cut = async (): Promise<void> => {
     if (filled === 0) return;
-    const buffer = present;
-    const tarBytes = filled;
-    const job = compress(buffer.subarray(0, tarBytes), options).then((packed) => {
-      spare.push(buffer);
-      return { packed, tarBytes };
-    });
+    const slot = present;
+    slot.tarBytes = filled;
+    slot.job = slot.packer.run(slot.tar.subarray(0, filled), slot.packed);
     // Awaited later, in order; until then its failure must not count as unnoticed.
-    job.catch(() => undefined);
-    queue.push(job);
-    sealed += tarBytes;
+    slot.job.catch(() => undefined);
+    queue.push(slot);
+    sealed += filled;
     filled = 0;
-    while (queue.length > inFlight) await writeOldest();
-    present = spare.pop() ?? Buffer.allocUnsafe(frameSize);
+    while (free.length === 0) await writeOldest();
+    present = free.pop() ?? createSlot();
   };
   const drain = async (): Promise<void> => {
     while (queue.length > 0) await writeOldest();
@@ -81,11 +83,11 @@ export function createFrameWriter(file: FileHandle): FrameWriter {
 
   return {
     position: () => sealed + filled,
-    free: () => present.subarray(filled),
+    free: () => present.tar.subarray(filled),
     advance,
     append: async (source) => {
       for (let done = 0; done < source.length; ) {
-        const count = source.copy(present, filled, done);
+        const count = source.copy(present.tar, filled, done);
         done += count;
         await advance(count);
       }
@@ -110,7 +112,13 @@ export function createFrameWriter(file: FileHandle): FrameWriter {
       return { frames, bytes, tarBytes: sealed };
     },
     settle: async () => {
-      await Promise.allSettled(queue);
+      await Promise.allSettled(queue.map(({ job }) => job));
+      for (const { packer } of [present, ...free, ...queue]) packer.close();
     },
   };
+}
+
+function createSlot(): Slot {
+  // zstd adds at most a 256th and its headers to what it cannot make smaller.
+  return { packer: createFramePacker(), tar: Buffer.allocUnsafeSlow(frameSize), packed: Buffer.allocUnsafeSlow(frameSize + (frameSize >> 8) + 1024), job: Promise.resolve(0), tarBytes: 0 };
 }

@@ -57,7 +57,7 @@ function parseJson(text: string, corrupt: (problem: string, cause: unknown) => E
   }
 }
 
-/** No frame that we write is larger than 4 MiB. */
+/** No frame that we write is larger than 2 MiB. */
 const largestFrame = 64 << 20;
 
 function problemOf({ id, archive, entries, sources }: Manifest, wanted: string): string | null {

@@ -41,8 +41,8 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
       for (const descriptor of closing) closeSync(descriptor);
     }
   };
+  const reader = await createTarReader(file, manifest.archive.frames);
   try {
-    const reader = await createTarReader(file, manifest.archive.frames);
     for (const entry of entries) {
       signal?.throwIfAborted();
       onEntry(entry.path);
@@ -75,6 +75,7 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
     for (const path of staged.values()) removeStaged(path);
     throw error;
   } finally {
+    await reader.close();
     await file.close();
   }
 }

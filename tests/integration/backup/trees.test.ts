@@ -109,14 +109,14 @@ const kinds: readonly Kind[] = [
       const noise = Buffer.alloc(50 << 20);
       for (let at = 0; at < noise.length; at += 4) noise.writeUInt32LE((Math.imul(at, 2654435761) ^ (at >>> 7)) >>> 0, at);
       write('large', noise);
-      for (const size of [511, 512, 513, 4095, (1 << 20) - 1, 1 << 20, (4 << 20) - 16384, (4 << 20) - 16383, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 8 << 20]) write(`sizes/${size}`, noise.subarray(0, size));
+      for (const size of [511, 512, 513, 4095, (1 << 20) - 1, 1 << 20, (2 << 20) - 16384, (2 << 20) - 16383, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 4 << 20]) write(`sizes/${size}`, noise.subarray(0, size));
       for (let index = 0; index < 300; index += 1) write(`many/${index % 7}/${index}`, String(index));
     },
     wreck: ({ root }) => {
       const descriptor = openSync(join(root, 'large'), 'r+');
       writeSync(descriptor, 'x', 40 << 20);
       closeSync(descriptor);
-      truncateSync(join(root, 'sizes/4194304'), 4194303);
+      truncateSync(join(root, 'sizes/2097152'), 2097151);
       rmSync(join(root, 'many/3'), { recursive: true });
     },
   },
