@@ -27,6 +27,6 @@ export const statusDocument = z.object({
   lock: nullable(z.object({ host: nullable(z.string()), pid: nullable(z.number()), since: nullable(z.string()), phase: nullable(z.string()) })),
   lastRun: nullable(run),
   backups: z.array(z.looseObject({ id: z.string() })),
-  ladders: z.array(z.object({ name: z.string(), height: nullable(z.number()), latest: nullable(z.number()), pending: z.array(z.string()) })),
+  ladders: z.array(z.object({ name: z.string(), height: say('The number of the last step applied.', z.number()), latest: say('The number of the last step on disk.', z.number()), pending: say('How many steps are not applied.', z.number()) })),
   problems: z.array(failure),
 });

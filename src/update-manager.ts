@@ -7,6 +7,7 @@ import type { UpgradeEvent } from './model/event.ts';
 import type { Finding } from './model/plan.ts';
 import type { BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
+import { adoptLadders, type AdoptOptions, type AdoptReport } from './session/adopt.ts';
 import { createAdapters, readJournal, type ReadingPorts } from './session/adapters.ts';
 import { createBackup, exportBackup, listBackups, restoreBackup, verifyBackup, type RestoreOptions } from './session/backups.ts';
 import { checkMigrations, type CheckReport } from './session/check.ts';
@@ -110,6 +111,11 @@ export class UpdateManager {
   /** Lints the migrations. */
   async check(): Promise<CheckReport> {
     return checkMigrations(this.config);
+  }
+
+  /** Takes over what another tool recorded of ladders. Throws LADDERS_MISSING, LADDER_UNKNOWN, LOCK_HELD, RUN_UNFINISHED; what is wrong with a ladder is in the report. */
+  async adopt(options: AdoptOptions = {}): Promise<AdoptReport> {
+    return adoptLadders(this.config, this.#adapters, options);
   }
 
   /** Hands the plan to a process of its own: the caller may be restarted by the run. Resolves once the run is recorded. */

@@ -1,4 +1,5 @@
 // Rows of the journal as the model's records. These are the only places where what the database holds is taken at its word.
+import type { LadderStep } from '../model/ladder.ts';
 import type { AppliedStep, RunRecord, StepRecord } from '../model/run.ts';
 import type { BackupRecord, EffectRecord } from '../model/ports.ts';
 
@@ -48,6 +49,10 @@ export function stepRecordOf(row: Row): StepRecord {
 
 export function appliedStepOf(row: Row): AppliedStep {
   return { stepId: row.step_id, sha256: row.sha256, runId: row.run_id, appliedAt: row.applied_at } as AppliedStep;
+}
+
+export function ladderStepOf(row: Row): LadderStep {
+  return { ladder: row.ladder, number: row.number, name: row.name, sha256: row.sha256, runId: row.run_id, appliedAt: row.applied_at } as LadderStep;
 }
 
 export function backupOf(row: Row): BackupRecord {

@@ -2,13 +2,14 @@
 // durable when it resolves. Events are kept in memory until the next commit: they tell a story, they decide nothing.
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { UpgradeEvent } from '../model/event.ts';
+import type { LadderBaseline } from '../model/ladder.ts';
 import type { Plan } from '../model/plan.ts';
 import { stepsOf } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
 import type { ServiceState } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalDatabase } from './open.ts';
-import { appliedStepOf, backupOf, effectOf, parse, runOf, stepRecordOf } from './rows.ts';
+import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
 
 export interface OpenOptions {
   readonly state: string;
@@ -156,6 +157,21 @@ export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null 
     },
     async version() {
       return first(({ value }) => String(value) as Version, "SELECT value FROM facts WHERE key = 'version'");
+    },
+    async ladderBaselines() {
+      return all(({ value }) => parse<LadderBaseline>(value), "SELECT value FROM facts WHERE key LIKE 'ladder:%' ORDER BY key");
+    },
+    async ladderSteps() {
+      return all(ladderStepOf, 'SELECT * FROM ladder_steps ORDER BY ladder, number');
+    },
+    async adoptLadders(ladders) {
+      write(() => {
+        const insert = sql('INSERT INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)');
+        for (const { baseline, steps } of ladders) {
+          sql('INSERT INTO facts (key, value) VALUES (?, ?)').run(`ladder:${baseline.ladder}`, JSON.stringify(baseline));
+          for (const { ladder, number, name, sha256, runId, appliedAt } of steps) insert.run(ladder, number, name, sha256, runId, appliedAt);
+        }
+      });
     },
     async events(runId, afterSeq = 0) {
       return all(({ body }) => parse<UpgradeEvent>(body), 'SELECT body FROM events WHERE run_id = ? AND seq > ? ORDER BY seq', runId, afterSeq);

@@ -2,6 +2,7 @@
 import { backupFailures } from './failures/backup.ts';
 import { cliFailures } from './failures/cli.ts';
 import { configFailures } from './failures/config.ts';
+import { ladderFailures } from './failures/ladders.ts';
 import { migrationFailures } from './failures/migrations.ts';
 import { planFailures } from './failures/plan.ts';
 import { runFailures } from './failures/run.ts';
@@ -32,6 +33,7 @@ export const failures = {
   ...cliFailures,
   ...configFailures,
   ...migrationFailures,
+  ...ladderFailures,
   ...planFailures,
   ...runFailures,
   ...stepFailures,

@@ -2,6 +2,7 @@
 import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
 import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
+import type { LadderBaseline, LadderStep } from './ladder.ts';
 import type { Finding, Plan } from './plan.ts';
 import type {
   AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
@@ -83,6 +84,12 @@ export interface Journal {
   /** Ends the run. The plan that was committed moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the same commit. */
   finishRun(runId: string, outcome: Outcome, result: ResultDocument, committed?: Plan): Promise<void>;
   version(): Promise<Version | null>;
+  /** Ladders that were taken over from another tool. */
+  ladderBaselines(): Promise<readonly LadderBaseline[]>;
+  /** The steps of ladders that are applied now, by ladder and number. */
+  ladderSteps(): Promise<readonly LadderStep[]>;
+  /** Records ladders with the steps that they begin with, in one commit. */
+  adoptLadders(ladders: readonly { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] }[]): Promise<void>;
   events(runId: string, afterSeq?: number): Promise<readonly UpgradeEvent[]>;
   /** Kept in memory until the next commit, or `flush`. */
   appendEvent(event: UpgradeEvent): void;

@@ -22,7 +22,7 @@ export interface StatusView {
   readonly lock: { readonly host: string | null; readonly pid: number | null; readonly since: string | null; readonly phase: string | null } | null;
   readonly lastRun: Run | null;
   readonly backups: readonly Pick<BackupRecord, 'id' | 'createdAt' | 'bytes'>[];
-  readonly ladders: readonly { readonly name: string; readonly height: number | null; readonly latest: number | null; readonly pending: readonly unknown[] }[];
+  readonly ladders: readonly { readonly name: string; readonly height: number; readonly latest: number; readonly pending: number }[];
   readonly problems?: readonly Failure[];
 }
 
@@ -37,7 +37,7 @@ export function renderStatus(status: StatusView, { ink = createInk(false), colum
     ...(lastRun === null || lastRun.id === run?.id ? [] : label('Last run', `${lastRun.from} ${marks.arrow} ${lastRun.to}, ${outcomeText(lastRun.outcome)} ${moment(lastRun.finishedAt ?? lastRun.startedAt)}`)),
     ...(newest === undefined ? [] : label('Backups', `${backups.length}, the newest of ${moment(newest.createdAt)} (${bytes(newest.bytes)})`)),
     ...ladders.flatMap(({ name, height, latest, pending }) =>
-      label('Ladder', `${name}  ${height ?? 'nothing'} of ${latest ?? 'nothing'}${pending.length === 0 ? '' : `, ${pending.length} pending`}`),
+      label('Ladder', `${name}  ${height} of ${latest}${pending === 0 ? '' : `, ${pending} pending`}`),
     ),
   ];
   return [

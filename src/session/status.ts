@@ -8,6 +8,7 @@ import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
 import { readJournal, type ReadingPorts } from './adapters.ts';
+import { ladderStatuses, type LadderStatus } from './ladders.ts';
 import { phaseOfRun } from './lock-holder.ts';
 
 export interface StatusDocument {
@@ -22,14 +23,19 @@ export interface StatusDocument {
   readonly lock: { readonly host: string | null; readonly pid: number | null; readonly since: string | null; readonly phase: string | null } | null;
   readonly lastRun: RunSummary | null;
   readonly backups: readonly BackupRecord[];
-  readonly ladders: readonly { readonly name: string; readonly height: number | null; readonly latest: number | null; readonly pending: readonly string[] }[];
+  readonly ladders: readonly LadderStatus[];
   readonly problems: readonly Failure[];
 }
 
 export type RunSummary = Pick<RunRecord, 'id' | 'from' | 'to' | 'direction' | 'phase' | 'course' | 'startedAt' | 'finishedAt' | 'outcome' | 'failure' | 'attempts'>;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
-  const { runs, backups } = await readJournal(config, async (journal) => ({ runs: (await journal?.runs(1)) ?? [], backups: (await journal?.backups()) ?? [] }));
+  const { runs, backups, baselines, steps } = await readJournal(config, async (journal) => ({
+    runs: (await journal?.runs(1)) ?? [],
+    backups: (await journal?.backups()) ?? [],
+    baselines: (await journal?.ladderBaselines()) ?? [],
+    steps: (await journal?.ladderSteps()) ?? [],
+  }));
   const last = runs[0] ?? null;
   const open = last !== null && (last.outcome === null || last.outcome === 'stranded') ? last : null;
   const problems: Failure[] = [];
@@ -44,6 +50,8 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   } catch (error) {
     problems.push(...failuresOf(error));
   }
+  const { ladders, problems: ladderProblems } = ladderStatuses(config, { baselines, steps });
+  problems.push(...ladderProblems);
   const holder = lockHolder(config.state);
   return {
     product: config.product,
@@ -55,7 +63,7 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
     lock: holder === null ? null : { host: holder.host, pid: holder.pid, since: holder.since, phase: await phaseOfRun(config) },
     lastRun: last === null ? null : summary(last),
     backups,
-    ladders: [],
+    ladders,
     problems,
   };
 }

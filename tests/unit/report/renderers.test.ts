@@ -19,7 +19,7 @@ const unfinished: RunRecord = { ...run, outcome: null, finishedAt: null, phase: 
 const backup: BackupRecord = { id: runId, path: `/srv/home-server/.upgrade/backups/${runId}.tar.zst`, bytes: 1_234_567, files: 45, verified: true, createdAt: at, version: '0.1.0', manifest: 'm', runId };
 const pending: StatusView = {
   product: 'home-server', version: '0.1.0', latest: '0.3.0', pending: ['v0.1.0_to_v0.2.0', 'v0.2.0_to_v0.3.0'], state: 'pending', run: null, lock: null, lastRun: run,
-  backups: [backup], ladders: [{ name: 'main', height: 12, latest: 23, pending: [13, 14] }], problems: [],
+  backups: [backup], ladders: [{ name: 'main', height: 12, latest: 23, pending: 2 }], problems: [],
 };
 const text = (lines: readonly string[]) => `\n${lines.join('\n')}\n`;
 

@@ -1,0 +1,238 @@
+// `upgrade adopt`: reads what another tool recorded of a ladder and makes it the ladder's baseline in the journal. The old record is only
+// read. Everything that was found is told; what keeps a ladder from being adopted keeps all of them from it, so that nothing is half-done.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { readSqliteRecord } from '../databases/adoption.ts';
+import { readIndexRecord } from '../discover/ladder-index.ts';
+import { acquireLock } from '../lock/lock.ts';
+import type { Config, LadderConfig } from '../model/config.ts';
+import { fail, failure, failuresOf, messageOf, UpgradeError, type Failure } from '../model/failure.ts';
+import type { Bookkeeping, BookkeepingSource, LadderBaseline, LadderFile, LadderOnDisk, LadderStep, RecordedStep } from '../model/ladder.ts';
+import { nearest } from '../model/nearest.ts';
+import type { Finding } from '../model/plan.ts';
+import type { Journal } from '../model/ports.ts';
+import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
+import { refuseOpenRun } from './entry.ts';
+import { asFailures, readLadder } from './ladders.ts';
+import { heldBy } from './lock-holder.ts';
+
+export interface AdoptOptions {
+  /** All of them where it is left out. */
+  readonly ladder?: string;
+  /** Tell what would be recorded; write nothing, not even the state folder. */
+  readonly dryRun?: boolean;
+}
+
+/**
+ * What was found of one ladder. `status`: `adopted` (with `dryRun`, would be), `already-adopted` (its baseline says the same; nothing was
+ * written), `nothing-recorded` (no tool recorded anything; only where no ladder was asked for by name), or `blocked` (see `problems`).
+ */
+export interface AdoptedLadder {
+  readonly name: string;
+  readonly status: 'adopted' | 'already-adopted' | 'nothing-recorded' | 'blocked';
+  readonly source: BookkeepingSource | null;
+  /** The number of the last step applied; 0: none. */
+  readonly height: number;
+  /** In the order in which they were climbed. */
+  readonly steps: readonly RecordedStep[];
+  /** On disk and below the height, but never applied. */
+  readonly gaps: readonly number[];
+  /** Numbers that stand twice, in the old record or on disk. */
+  readonly duplicates: readonly number[];
+  /** Applied, but with no file on disk. */
+  readonly missing: readonly number[];
+  /** Applied, but the file is another now than when it was applied. */
+  readonly changed: readonly number[];
+  readonly problems: readonly Finding[];
+}
+
+/** The document of `upgrade adopt --json`; the command line adds `failure` and `failures` (`null` and `[]` where nothing was refused). */
+export interface AdoptReport {
+  readonly dryRun: boolean;
+  readonly ladders: readonly AdoptedLadder[];
+}
+
+/** Throws LADDERS_MISSING, LADDER_UNKNOWN, LOCK_HELD, RUN_UNFINISHED, RUN_STRANDED. What is wrong with a ladder itself is in the report; nothing is recorded then. */
+export async function adoptLadders(config: Config, adapters: ReadingPorts, options: AdoptOptions): Promise<AdoptReport> {
+  const wanted = wantedLadders(config, options.ladder);
+  const isNamed = options.ladder !== undefined;
+  if (options.dryRun === true) {
+    const baselines = await readJournal(config, async (journal) => (await journal?.ladderBaselines()) ?? []);
+    return { dryRun: true, ladders: await inspectAll(config, wanted, baselines, isNamed) };
+  }
+  // Looked at before the lock is taken: where nothing can be adopted, nothing is written.
+  const before = await inspectAll(config, wanted, [], isNamed);
+  if (before.some(({ status }) => status === 'blocked')) return { dryRun: false, ladders: before };
+  return locked(config, adapters, async (journal) => {
+    await refuseOpenRun(journal);
+    const ladders = await inspectAll(config, wanted, await journal.ladderBaselines(), isNamed);
+    if (ladders.some(({ status }) => status === 'blocked')) return { dryRun: false, ladders };
+    const at = adapters.clock.now();
+    const adopted = ladders.flatMap((ladder) => (ladder.status === 'adopted' && ladder.source !== null ? [recordOf(config, ladder, ladder.source, at)] : []));
+    if (adopted.length > 0) await journal.adoptLadders(adopted);
+    return { dryRun: false, ladders };
+  });
+}
+
+/** The problems that kept ladders from being adopted, as failures. */
+export function blockingProblems({ ladders }: AdoptReport): readonly Failure[] {
+  return asFailures(ladders.flatMap(({ problems }) => problems.filter(({ level }) => level === 'block')));
+}
+
+function wantedLadders(config: Config, name: string | undefined): readonly (readonly [string, LadderConfig])[] {
+  const known = Object.keys(config.ladders);
+  if (known.length === 0) throw fail('LADDERS_MISSING', {}, { place: { file: config.file } });
+  const all = Object.entries(config.ladders).filter(([ladder]) => name === undefined || ladder === name);
+  if (name !== undefined && all.length === 0) throw fail('LADDER_UNKNOWN', { ladder: name, nearest: nearest(name, known), known }, { place: { file: config.file } });
+  return all;
+}
+
+async function inspectAll(config: Config, wanted: readonly (readonly [string, LadderConfig])[], baselines: readonly LadderBaseline[], isNamed: boolean): Promise<readonly AdoptedLadder[]> {
+  const found: AdoptedLadder[] = [];
+  for (const [name, ladder] of wanted) {
+    found.push(await inspect(config, name, ladder, baselines.find((baseline) => baseline.ladder === name) ?? null));
+  }
+  // Asked for by name, or alone, a ladder without a record is an error; among others it is one that is new.
+  const hasOthers = !isNamed && found.some((one) => !isUnrecorded(one));
+  return hasOthers ? found.map((one) => (isUnrecorded(one) ? { ...one, status: 'nothing-recorded', problems: one.problems.map((problem) => ({ ...problem, level: 'info' })) } : one)) : found;
+}
+
+function isUnrecorded({ source, problems }: AdoptedLadder): boolean {
+  return source === null && problems.length > 0 && problems.every(({ code }) => code === 'LADDER_BOOKKEEPING_MISSING');
+}
+
+async function inspect(config: Config, name: string, ladder: LadderConfig, baseline: LadderBaseline | null): Promise<AdoptedLadder> {
+  const record = await recordOfLadder(config, name, ladder);
+  const { source, applied } = record;
+  const onDisk = readLadder(name, ladder);
+  const compared = source === null ? nothingToCompare : compare(name, applied, onDisk, ladder);
+  const height = applied.at(-1)?.number ?? 0;
+  const problems = dedupe([...record.problems, ...(source === null ? [] : onDisk.problems.map((problem) => ({ ...problem, level: problem.level === 'block' && isHarmless(problem) ? ('warn' as const) : problem.level }))), ...compared.problems]);
+  const isBlocked = problems.some(({ level }) => level === 'block');
+  const base = { name, source, height, steps: applied, gaps: compared.gaps, duplicates: duplicatesIn(applied, onDisk), missing: compared.missing, changed: compared.changed };
+  if (isBlocked || baseline === null) return { ...base, status: isBlocked ? 'blocked' : 'adopted', problems };
+  if (baseline.fingerprint === fingerprintOf(applied)) return { ...base, status: 'already-adopted', problems };
+  const refused = failure('LADDER_ALREADY_ADOPTED', { ladder: name, adoptedAt: baseline.adoptedAt, baseline: baseline.height, found: height }, { place: { file: source?.file ?? config.file } });
+  return { ...base, status: 'blocked', problems: [...problems, asFinding('block', refused)] };
+}
+
+async function recordOfLadder(config: Config, name: string, ladder: LadderConfig): Promise<Bookkeeping> {
+  const blocked = (problems: readonly Failure[]): Bookkeeping => ({ source: null, applied: [], problems: problems.map((problem) => asFinding('block', problem)) });
+  if (ladder.kind === 'index') return readIndexRecord({ ladder: name, index: ladder.index, dir: ladder.dir });
+  const known = Object.keys(config.databases);
+  const database = ladder.database ?? (known.length === 1 ? known[0] : undefined);
+  const found = database === undefined ? undefined : config.databases[database];
+  if (database === undefined || found === undefined) return blocked([failure('LADDER_DATABASE_MISSING', { ladder: name, known }, { place: { file: config.file } })]);
+  if (found.kind === 'postgres') return blocked([failure('LADDER_POSTGRES', { ladder: name, database }, { place: { file: config.file } })]);
+  if (!existsSync(found.file)) return blocked([failure('LADDER_BOOKKEEPING_MISSING', { ladder: name, file: `${found.file}, which does not exist,`, found: [] }, { place: { file: found.file } })]);
+  try {
+    return await readSqliteRecord({ ladder: name, database, file: found.file });
+  } catch (error) {
+    if (!(error instanceof UpgradeError)) throw error;
+    return blocked(failuresOf(error).map((problem) => ({ ...problem, place: problem.place ?? { file: found.file } })));
+  }
+}
+
+interface Compared {
+  readonly gaps: readonly number[];
+  readonly missing: readonly number[];
+  readonly changed: readonly number[];
+  readonly problems: readonly Finding[];
+}
+
+const nothingToCompare: Compared = { gaps: [], missing: [], changed: [], problems: [] };
+
+/** The record against the files. None of it keeps a ladder from being adopted: the record says what was done, not what lies on disk. */
+function compare(ladder: string, applied: readonly RecordedStep[], { files }: LadderOnDisk, { dir }: LadderConfig): Compared {
+  const numbers = new Set(applied.map(({ number }) => number));
+  const height = applied.at(-1)?.number ?? 0;
+  const until = files.findLastIndex(({ number }) => numbers.has(number));
+  const gaps = files.slice(0, Math.max(0, until)).flatMap(({ number }) => (numbers.has(number) ? [] : [number]));
+  const problems: Finding[] = gaps.length === 0 ? [] : [asFinding('warn', failure('LADDER_GAP', { ladder, numbers: gaps, height }, { place: { file: dir } }))];
+  const missing: number[] = [];
+  const changed: number[] = [];
+  for (const step of applied) {
+    const file = fileOf(step, files);
+    if (file === null) {
+      missing.push(step.number);
+      const wanted = path.join(dir, /\.[a-z]+$/.test(step.name) ? step.name : `${step.name}.…`);
+      problems.push(asFinding('warn', failure('LADDER_FILE_MISSING', { ladder, step: step.name, wanted }, { place: { file: wanted.replace(/\.…$/, '') } })));
+      continue;
+    }
+    if (step.sha256 === null) continue;
+    const actual = sha256Of(file.file);
+    if (actual === null || actual === step.sha256) continue;
+    changed.push(step.number);
+    problems.push(asFinding('warn', failure('LADDER_STEP_EDITED', { ladder, step: step.name, recorded: step.sha256, actual }, { place: { file: file.file } })));
+  }
+  return { gaps, missing, changed, problems };
+}
+
+/** By number; where a file name was recorded, the file must have that name. */
+function fileOf({ number, name }: RecordedStep, files: readonly LadderFile[]): LadderFile | null {
+  const same = files.filter((file) => file.number === number);
+  if (!/\.(ts|js|mjs|sql|sh|py)$/.test(name)) return same[0] ?? null;
+  return same.find(({ file }) => path.basename(file) === path.basename(name)) ?? null;
+}
+
+function duplicatesIn(applied: readonly RecordedStep[], { files }: LadderOnDisk): readonly number[] {
+  const twice = (numbers: readonly number[]) => numbers.filter((number, at) => numbers.indexOf(number) !== at);
+  return [...new Set([...twice(applied.map(({ number }) => number)), ...twice(files.map(({ number }) => number))])];
+}
+
+/** What lies on disk in disorder is for `upgrade check`; it changes nothing about what was applied. */
+function isHarmless({ code }: Finding): boolean {
+  return code === 'LADDER_FILE_NAME' || code === 'LADDER_SCRIPT_MISSING' || code === 'LADDER_DUPLICATE';
+}
+
+function recordOf(config: Config, { name, height, steps }: AdoptedLadder, source: BookkeepingSource, at: string): { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] } {
+  const ladder = config.ladders[name];
+  const files = ladder === undefined ? [] : readLadder(name, ladder).files;
+  return {
+    baseline: { ladder: name, height, source, adoptedAt: at, fingerprint: fingerprintOf(steps) },
+    steps: steps.map((step) => {
+      const file = step.sha256 === null ? fileOf(step, files) : null;
+      return { ladder: name, number: step.number, name: step.name, sha256: step.sha256 ?? (file === null ? null : sha256Of(file.file)), runId: null, appliedAt: step.appliedAt ?? at };
+    }),
+  };
+}
+
+/** Tells whether an old record still says what was adopted. */
+function fingerprintOf(steps: readonly RecordedStep[]): string {
+  return createHash('sha256').update(JSON.stringify(steps.map(({ number, name, sha256 }) => [number, name, sha256]))).digest('hex');
+}
+
+function sha256Of(file: string): string | null {
+  try {
+    return createHash('sha256').update(readFileSync(file)).digest('hex');
+  } catch (error) {
+    if (messageOf(error).includes('ENOENT')) return null;
+    throw fail('FILE_UNREADABLE', { file, error: messageOf(error) }, { place: { file } }, error);
+  }
+}
+
+function dedupe(problems: readonly Finding[]): readonly Finding[] {
+  const seen = new Set<string>();
+  return problems.filter(({ code, message }) => !seen.has(code + message) && seen.add(code + message) !== undefined);
+}
+
+function asFinding(level: Finding['level'], { code, message, hint, place }: Failure): Finding {
+  return { level, code, message, hint, ...(place === undefined ? {} : { place }) };
+}
+
+async function locked<T>(config: Config, { clock }: ReadingPorts, work: (journal: Journal) => Promise<T>): Promise<T> {
+  const lock = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: clock.now() });
+  if ('holder' in lock) throw await heldBy(config, lock.holder);
+  try {
+    const journal = openJournalToWrite(config);
+    try {
+      return await work(journal);
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    lock.release();
+  }
+}

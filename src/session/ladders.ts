@@ -1,0 +1,49 @@
+// Ladders as they lie on disk, and how high each one stands by the journal.
+import { readFolderLadder } from '../discover/ladder-folder.ts';
+import { readIndexLadder } from '../discover/ladder-index.ts';
+import type { Config, LadderConfig } from '../model/config.ts';
+import type { Failure } from '../model/failure.ts';
+import type { LadderBaseline, LadderOnDisk, LadderStep } from '../model/ladder.ts';
+import type { Finding } from '../model/plan.ts';
+
+export interface LadderStatus {
+  readonly name: string;
+  /** The number of the last step applied; 0 where none is. */
+  readonly height: number;
+  /** The number of the last step on disk; 0 where there is none. */
+  readonly latest: number;
+  /** How many steps on disk are not applied, also those below the height. */
+  readonly pending: number;
+}
+
+export interface LaddersRecord {
+  readonly baselines: readonly LadderBaseline[];
+  readonly steps: readonly LadderStep[];
+}
+
+export function readLadder(ladder: string, config: LadderConfig): LadderOnDisk {
+  return config.kind === 'index' ? readIndexLadder({ ladder, index: config.index, dir: config.dir }) : readFolderLadder({ ladder, dir: config.dir });
+}
+
+export function ladderStatuses(config: Pick<Config, 'ladders'>, { baselines, steps }: LaddersRecord): { readonly ladders: readonly LadderStatus[]; readonly problems: readonly Failure[] } {
+  const problems: Failure[] = [];
+  const ladders = Object.entries(config.ladders).map(([name, ladder]): LadderStatus => {
+    const onDisk = readLadder(name, ladder);
+    problems.push(...asFailures(onDisk.problems.filter(({ level }) => level === 'block')));
+    const applied = new Set(steps.filter((step) => step.ladder === name).map(({ number }) => number));
+    // Of an index ladder the order of the array counts: its last number need not be its highest.
+    const height = baselines.find((baseline) => baseline.ladder === name)?.height ?? Math.max(0, ...applied);
+    return { name, height, latest: onDisk.files.at(-1)?.number ?? 0, pending: onDisk.files.filter(({ number }) => !applied.has(number)).length };
+  });
+  return { ladders, problems };
+}
+
+/** The problems of every ladder on disk, for `upgrade check`. */
+export function ladderProblems(config: Pick<Config, 'ladders'>): readonly Failure[] {
+  return Object.entries(config.ladders).flatMap(([name, ladder]) => asFailures(readLadder(name, ladder).problems));
+}
+
+/** Findings of ours carry codes of the registry. */
+export function asFailures(findings: readonly Finding[]): readonly Failure[] {
+  return findings.map(({ level: _, ...rest }) => rest as Failure);
+}
