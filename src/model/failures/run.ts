@@ -78,10 +78,6 @@ export const runFailures = {
     message: `The migrations changed after the plan was made: ${files.join(', ')}.`,
     hint: 'Nobody may edit migrations while an upgrade runs. Run the upgrade again.',
   }),
-  STEP_COPY_DAMAGED: ({ files }: { files: readonly string[] }) => ({
-    message: `The run's private copies of steps are damaged or gone: ${files.join(', ')}.`,
-    hint: 'The installation is set back from the backup. Check the disk and who writes into the state folder.',
-  }),
   PLAN_LOST: ({ file, run, reason }: { file: string; run: string; reason: string }) => ({
     message: `The plan of run ${run} in ${file} cannot be used: ${reason}.`,
     hint: `Put the file back from a copy of the state folder. Or set the installation back by hand: "upgrade backup restore ${run}".`,

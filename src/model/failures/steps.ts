@@ -15,10 +15,6 @@ export const stepFailures = {
     message: `The lock ${file} cannot be taken: ${problems.join('; ')}.`,
     hint: 'Install flock (package util-linux), perl or python3, and keep the state folder on a file system that has locks.',
   }),
-  STEP_FAILED: ({ step, direction, reason }: Half & { reason: string }) => ({
-    message: `${half(step, direction)} failed: ${reason}`,
-    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
-  }),
   STEP_THREW: ({ step, direction, error, at }: Half & { error: string; at?: string }) => ({
     message: `${half(step, direction)} threw: ${error}${at === undefined ? '' : ` (${at})`}`,
     hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
