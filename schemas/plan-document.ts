@@ -14,15 +14,12 @@ const step = z.object({
 });
 
 export const planDocument = z.object({
-  product: z.string(),
   from: version(),
   to: version(),
-  direction: say('down: a downgrade, which runs backwards.', z.enum(['up', 'down'])),
   hash: say('For --plan-hash: over everything that decides what is executed.', z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
   transitions: z.array(z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) })),
   restarts: z.array(z.string()),
   backup: z.object({ sources: z.array(z.string()), estimatedBytes: z.number() }),
   ladders: z.array(z.object({ name: z.string(), height: z.number() })),
-  estimatedDurationSeconds: nullable(z.number()),
   findings: z.array(finding),
 });

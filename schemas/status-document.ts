@@ -28,5 +28,5 @@ export const statusDocument = z.object({
   lastRun: nullable(run),
   backups: z.array(z.looseObject({ id: z.string() })),
   ladders: z.array(z.object({ name: z.string(), height: say('The number of the last step applied.', z.number()), latest: say('The number of the last step on disk.', z.number()), pending: say('How many steps are not applied.', z.number()) })),
-  problems: z.array(failure),
+  problems: say('What keeps the state from being told; only where there is something.', z.optional(z.array(failure))),
 });

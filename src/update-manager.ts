@@ -7,6 +7,7 @@ import type { UpgradeEvent } from './model/event.ts';
 import type { Finding } from './model/plan.ts';
 import type { BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
+import type { Version } from './model/version.ts';
 import { adoptLadders, type AdoptOptions, type AdoptReport } from './session/adopt.ts';
 import { createAdapters, readJournal, type ReadingPorts } from './session/adapters.ts';
 import { createBackup, exportBackup, listBackups, restoreBackup, verifyBackup, type RestoreOptions } from './session/backups.ts';
@@ -92,6 +93,11 @@ export class UpdateManager {
   /** Undoes the unfinished run, or tries again to undo a stranded one. */
   async rollback(): Promise<ResultDocument> {
     return this.#session(await resumedRun(this.config, 'backward'), undefined);
+  }
+
+  /** `null` where nothing tells yet. Throws VERSION_UNREADABLE. */
+  async installedVersion(): Promise<Version | null> {
+    return this.#adapters.installation.readVersion();
   }
 
   async status(): Promise<StatusDocument> {

@@ -32,6 +32,7 @@ const refusals: ReadonlySet<string> = new Set([
   'JOURNAL_NEWER',
   'VERSION_CHANGED',
   'DETACHED_RUN_DID_NOT_START',
+  'LADDER_ALREADY_ADOPTED',
 ]);
 const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_'];
 
@@ -43,7 +44,11 @@ export function exitCodeOfResult({ outcome, failure }: Pick<ResultDocument, 'out
 export function exitCodeOfFailures(failures: readonly Failure[]): number {
   const codes = failures.map(({ code }): string => code);
   if (codes.includes('INTERNAL') || codes.includes('JOURNAL_WRITE_FAILED')) return exitCodes.bug;
+  // A run that lost its journal in the middle can neither be resumed nor put back.
+  if (codes.includes('JOURNAL_GONE')) return exitCodes.stranded;
   if (codes.includes('LOCK_HELD')) return exitCodes.locked;
+  // A restore by hand that stopped on its way: the message tells what stands where.
+  if (codes.includes('RESTORE_FAILED') || codes.includes('RESTORE_INCOMPLETE')) return exitCodes.stranded;
   const isRefusal = (code: string): boolean => refusals.has(code) || refusedPrefixes.some((prefix) => code.startsWith(prefix));
   return codes.length > 0 && codes.every(isRefusal) ? exitCodes.refused : exitCodes.usage;
 }

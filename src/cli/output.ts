@@ -1,12 +1,12 @@
 // How a command says what it has to say: a document on stdout under --json, else lines for people.
-import { createJsonReporter } from '../report/json.ts';
+import { createJsonReporter, jsonText } from '../report/json.ts';
 import { createInk, wantsColor, type Ink } from '../report/layout.ts';
 import { createNdjsonReporter } from '../report/ndjson.ts';
 import { createOutput } from '../report/output.ts';
 import { createPlainReporter } from '../report/plain.ts';
 import type { Reporter } from '../report/reporter.ts';
-import { createScrubber } from '../report/scrub.ts';
-import type { CommonFlags } from './program.ts';
+import { createScrubber, scrubValue } from '../report/scrub.ts';
+import type { CommonFlags } from './flags.ts';
 import type { Terminal } from './terminal.ts';
 
 export function inkFor(flags: CommonFlags, terminal: Terminal, stream: 'stdout' | 'stderr' = 'stdout'): Ink {
@@ -17,11 +17,10 @@ export function inkFor(flags: CommonFlags, terminal: Terminal, stream: 'stdout' 
 /** People read on stderr wherever stdout carries JSON. */
 export function reporterFor(flags: CommonFlags, terminal: Terminal, secrets: readonly string[]): Reporter {
   const scrub = createScrubber(secrets);
-  const isForPrograms = flags.json === true || flags.events === true;
-  const stream = isForPrograms ? 'stderr' : 'stdout';
+  const stream = isForPrograms(flags) ? 'stderr' : 'stdout';
   const verbosity = flags.quiet === true ? 'quiet' : flags.verbose === true ? 'verbose' : 'normal';
   const people = createPlainReporter({ output: createOutput(terminal[stream]), ink: inkFor(flags, terminal, stream), verbosity, scrub });
-  if (!isForPrograms) return people;
+  if (!isForPrograms(flags)) return people;
   const machine = (flags.json === true ? createJsonReporter : createNdjsonReporter)({ output: createOutput(terminal.stdout), scrub });
   return {
     onEvent(event) {
@@ -38,6 +37,11 @@ export function reporterFor(flags: CommonFlags, terminal: Terminal, secrets: rea
 
 /** One document under --json, else the lines. */
 export function present(flags: CommonFlags, terminal: Terminal, document: unknown, lines: () => readonly string[]): void {
-  terminal.out(flags.json === true || flags.events === true ? `${JSON.stringify(document, null, 2)}\n` : `${lines().join('\n')}\n`);
+  const scrub = createScrubber(terminal.opened.manager?.config.secrets ?? []);
+  terminal.out(isForPrograms(flags) ? `${jsonText(scrubValue(document, scrub), 2)}\n` : `${scrub(lines().join('\n')).trimEnd()}\n`);
+}
+
+export function isForPrograms({ json, events }: CommonFlags): boolean {
+  return json === true || events === true;
 }
 

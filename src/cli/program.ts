@@ -1,181 +1,157 @@
 // The command line: every command with its flags. What a command does lies in `commands/`, loaded only when it is the one.
 import { Command, CommanderError, Option } from 'commander';
 import { fail } from '../model/failure.ts';
-import { nearest } from '../model/nearest.ts';
+import { choice, flagsOf, nameOf, wholeNumber, withCommonFlags, withPath, withRunFlags, type CommonFlags } from './flags.ts';
+import type { Invocation } from './invocation.ts';
 import type { Terminal } from './terminal.ts';
+import { unknownCommand, usageError } from './usage.ts';
 
-export interface CommonFlags {
-  readonly config?: string;
-  readonly root?: string;
-  readonly json?: boolean;
-  readonly events?: boolean;
-  readonly quiet?: boolean;
-  readonly verbose?: boolean;
-  /** `--no-color` makes it false. */
-  readonly color?: boolean;
+interface Call {
+  readonly terminal: Terminal;
+  readonly version: string;
+  readonly finish: (code: number) => void;
+  /** What the parser itself prints: help, and the version. */
+  readonly print: (text: string) => void;
 }
-
-export interface RunFlags extends CommonFlags {
-  readonly from?: string;
-  readonly to?: string;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly allowDowngrade?: boolean;
-  readonly planHash?: string;
-  readonly detach?: boolean;
-  /** Given by `--detach` to the process that it starts. */
-  readonly runId?: string;
-}
-
-/** Known from the documentation, and told apart from a slip of the pen. */
-const comeLater: ReadonlySet<string> = new Set(['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token', 'adopt', 'boot']);
 
 /** Parses and runs. Resolves with the exit code; throws an UpgradeError for everything that is wrong with the call itself. */
-export async function runProgram(argv: readonly string[], terminal: Terminal, version: string): Promise<number> {
+export async function runProgram(argv: readonly string[], invocation: Invocation, terminal: Terminal, version: string): Promise<number> {
   let code = 0;
-  const finish = (result: number): void => {
-    code = result;
-  };
-  const program = buildProgram(terminal, version, finish);
+  let printed = '';
+  const program = buildProgram({ terminal, version, finish: (result) => void (code = result), print: (text) => void (printed += text) });
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return 0;
-    // A group of commands without one: what commander says then is not meant for people.
-    const problem = error.code === 'commander.help' ? `"upgrade ${argv[0] ?? ''}" needs to be told what to do.` : sentence(error.message);
-    throw fail('USAGE', { problem }, {}, error);
+    if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
+    const isVersion = error.code === 'commander.version';
+    if (!invocation.isJson && !invocation.isEvents) terminal.out(printed);
+    else terminal.out(`${JSON.stringify(isVersion ? { version: printed.trim() } : { help: printed })}\n`);
+    return 0;
   }
 }
 
-function buildProgram(terminal: Terminal, version: string, finish: (code: number) => void): Command {
-  const program = configured(new Command('upgrade'), terminal)
+function buildProgram(call: Call): Command {
+  const program = configured(new Command('upgrade'), call)
     .description('Takes an installation from one version to another as if it were one transaction.')
     .usage('[--from VERSION] [--to VERSION] [flags]\n       upgrade COMMAND [flags]')
-    .version(version, '--version', 'print the version of Rungs')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'show what a command does')
     .enablePositionalOptions()
     .argument('[command]')
     .allowExcessArguments(true);
-  withPath(program);
-  withRunFlags(program);
-  withCommonFlags(program);
+  withCommonFlags(withRunFlags(withPath(program)), call.version);
   program
     .option('--detach', 'run in a process of its own and print the run’s id')
     .addOption(new Option('--run-id <id>').hideHelp())
-    .action(async (command: string | undefined, flags: RunFlags) => {
-      if (command !== undefined && comeLater.has(command)) throw fail('COMMAND_NOT_YET', { command });
-      if (command !== undefined) throw fail('UNKNOWN_COMMAND', { command, nearest: nearest(command, program.commands.map((known) => known.name())) });
+    .action(async (word: string | undefined, _, self: Command) => {
+      if (word !== undefined) throw unknownCommand(word, program);
       const { upgrade } = await import('./commands/upgrade.ts');
-      finish(await upgrade(flags, terminal));
+      call.finish(await upgrade(flagsOf(self), call.terminal));
     });
-  addPlanning(program, terminal, finish);
-  addRecovery(program, terminal, finish);
-  addBackups(program, terminal, finish);
-  addAuthoring(program, terminal, finish);
+  addPlanning(program, call);
+  addRecovery(program, call);
+  addBackups(program, call);
+  addAuthoring(program, call);
+  addNotYet(program, call);
   return program;
 }
 
-function addPlanning(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  withPath(command(program, terminal, 'plan', 'show what an upgrade would do; writes nothing'))
+function addPlanning(program: Command, call: Call): void {
+  const plan = withPath(command(program, call, 'plan', 'show what an upgrade would do; writes nothing'))
     .option('--allow-downgrade', 'plan towards a lower version')
-    .addOption(new Option('--format <format>', 'how to show it').choices(['text', 'json', 'mermaid']))
-    .action(async (_, self: Command) => finish(await (await import('./commands/plan.ts')).plan(self.optsWithGlobals(), terminal)));
-  command(program, terminal, 'check', 'lint the config and every transition, listing all problems at once; writes nothing').action(async (_, self: Command) =>
-    finish(await (await import('./commands/check.ts')).check(self.optsWithGlobals(), terminal)),
+    .addOption(choice('--format <format>', 'how to show it', ['text', 'json', 'mermaid']));
+  runs(plan, call, async (flags) => (await import('./commands/plan.ts')).plan(flags, call.terminal));
+  runs(command(program, call, 'check', 'lint the config, every transition and every ladder, listing all problems at once; writes nothing'), call, async (flags) =>
+    (await import('./commands/check.ts')).check(flags, call.terminal),
   );
-  command(program, terminal, 'status', 'installed version, what is pending, the unfinished run, backups').action(async (_, self: Command) =>
-    finish(await (await import('./commands/status.ts')).status(self.optsWithGlobals(), terminal)),
+  runs(command(program, call, 'status', 'installed version, what is pending, the unfinished run, backups, ladders'), call, async (flags) =>
+    (await import('./commands/status.ts')).status(flags, call.terminal),
   );
-  command(program, terminal, 'doctor', 'the preflight alone, with a remedy for each finding').action(async (_, self: Command) =>
-    finish(await (await import('./commands/doctor.ts')).doctor(self.optsWithGlobals(), terminal)),
-  );
-  command(program, terminal, 'history', 'all runs, or one with every step')
-    .argument('[run]', 'the id of a run')
-    .action(async (run: string | undefined, _, self: Command) => finish(await (await import('./commands/history.ts')).history(run, self.optsWithGlobals(), terminal)));
+  runs(command(program, call, 'doctor', 'the preflight alone, with a remedy for each finding'), call, async (flags) => (await import('./commands/doctor.ts')).doctor(flags, call.terminal));
+  const history = command(program, call, 'history', 'all runs, or one with every step').argument('[run]', 'the id of a run');
+  runs(history, call, async (flags, [run]) => (await import('./commands/history.ts')).history(run, flags, call.terminal));
 }
 
-function addRecovery(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  command(program, terminal, 'resume', 'finish an unfinished run')
+function addRecovery(program: Command, call: Call): void {
+  const resume = withRunFlags(command(program, call, 'resume', 'finish an unfinished run'))
     .addOption(new Option('--only-backward', 'roll it back').conflicts('onlyForward'))
-    .option('--only-forward', 'refuse where the run would have to roll back')
-    .action(async (_, self: Command) => finish(await (await import('./commands/resume.ts')).resume(self.optsWithGlobals(), terminal)));
-  command(program, terminal, 'rollback', 'undo an unfinished run').action(async (_, self: Command) =>
-    finish(await (await import('./commands/resume.ts')).rollback(self.optsWithGlobals(), terminal)),
-  );
-  command(program, terminal, 'follow', 'the events of a run, live or past')
+    .option('--only-forward', 'refuse where the run would have to roll back');
+  runs(resume, call, async (flags) => (await import('./commands/resume.ts')).resume(flags, call.terminal));
+  const rollback = withRunFlags(command(program, call, 'rollback', 'undo an unfinished run'));
+  runs(rollback, call, async (flags) => (await import('./commands/resume.ts')).rollback(flags, call.terminal));
+  const follow = command(program, call, 'follow', 'the events of a run, live or past')
     .argument('[run]', 'the id of a run; the latest where it is left out')
-    .option('--after <seq>', 'begin after this sequence number', Number)
-    .action(async (run: string | undefined, _, self: Command) => finish(await (await import('./commands/follow.ts')).follow(run, self.optsWithGlobals(), terminal)));
+    .option('--after <seq>', 'begin after this sequence number', wholeNumber);
+  runs(follow, call, async (flags, [run]) => (await import('./commands/follow.ts')).follow(run, flags, call.terminal));
 }
 
-function addBackups(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  const backup = configured(program.command('backup'), terminal).description('list, create, verify, restore and export backups').helpCommand(false);
+function addBackups(program: Command, call: Call): void {
   const actions = () => import('./commands/backup.ts');
-  command(backup, terminal, 'list', 'all backups').action(async (_, self: Command) => finish(await (await actions()).list(self.optsWithGlobals(), terminal)));
-  command(backup, terminal, 'create', 'make a backup now').action(async (_, self: Command) => finish(await (await actions()).create(self.optsWithGlobals(), terminal)));
-  command(backup, terminal, 'verify', 'read a backup whole and compare it with its manifest')
-    .argument('[id]', 'the newest where it is left out')
-    .action(async (id: string | undefined, _, self: Command) => finish(await (await actions()).verify(id, self.optsWithGlobals(), terminal)));
-  command(backup, terminal, 'restore', 'set the installation, or some paths of it, back to a backup')
+  const backup = withCommonFlags(configured(program.command('backup'), call), call.version)
+    .description('list, create, verify, restore and export backups')
+    .usage('COMMAND [flags]')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .argument('[command]')
+    .allowExcessArguments(true)
+    .action((word: string | undefined) => {
+      if (word !== undefined) throw unknownCommand(word, backup);
+      throw fail('COMMAND_MISSING_WORD', { command: nameOf(backup), known: backup.commands.map((known) => known.name()) });
+    });
+  runs(command(backup, call, 'list', 'all backups'), call, async (flags) => (await actions()).list(flags, call.terminal));
+  runs(command(backup, call, 'create', 'make a backup now'), call, async (flags) => (await actions()).create(flags, call.terminal));
+  const verify = command(backup, call, 'verify', 'read a backup whole and compare it with its manifest').argument('[id]', 'the newest where it is left out');
+  runs(verify, call, async (flags, [id]) => (await actions()).verify(id, flags, call.terminal));
+  const restore = command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup')
     .argument('<id>')
     .argument('[paths...]', 'relative to the installation root')
     .option('--dry-run', 'tell what would be restored; writes nothing')
-    .option('-y, --yes', 'do not ask')
-    .action(async (id: string, paths: readonly string[], _, self: Command) => finish(await (await actions()).restore(id, paths, self.optsWithGlobals(), terminal)));
-  command(backup, terminal, 'export', 'write one self-contained file')
-    .argument('<id>')
-    .argument('<file>')
-    .action(async (id: string, file: string, _, self: Command) => finish(await (await actions()).exportTo(id, file, self.optsWithGlobals(), terminal)));
+    .option('-y, --yes', 'accepted; nothing is asked');
+  runs(restore, call, async (flags, [id = '', ...paths]) => (await actions()).restore(id, paths, flags, call.terminal));
+  const exported = command(backup, call, 'export', 'write one self-contained file').argument('<id>').argument('<file>');
+  runs(exported, call, async (flags, [id = '', file = '']) => (await actions()).exportTo(id, file, flags, call.terminal));
 }
 
-function addAuthoring(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  command(program, terminal, 'new', 'write the next numbered step of a transition, ready to be filled in')
-    .argument('<from>')
-    .argument('<to>')
-    .argument('<name>')
-    .addOption(new Option('--kind <kind>', 'the kind of step').choices(['ts', 'sql', 'sh', 'py']).default('ts'))
-    .action(async (from: string, to: string, name: string, _, self: Command) => finish(await (await import('./commands/new.ts')).newStep({ from, to, name }, self.optsWithGlobals(), terminal)));
+function addAuthoring(program: Command, call: Call): void {
+  const create = command(program, call, 'new', 'write the next numbered step of a transition, or of a ladder, ready to be filled in')
+    .usage('FROM TO NAME [flags]\n       upgrade new NAME --ladder LADDER [flags]')
+    .argument('<words...>', 'two versions and a name; for a ladder the name')
+    .addOption(choice('--kind <kind>', 'the kind of step (default: ts, in a ladder sql or sh)', ['ts', 'sql', 'sh', 'py']))
+    .option('--ladder <name>', 'a step of this ladder');
+  runs(create, call, async (flags, words) => (await import('./commands/new.ts')).newStep(words, flags, call.terminal));
+  const adopt = command(program, call, 'adopt', 'take over what another tool recorded of a ladder, as its baseline')
+    .option('--ladder <name>', 'this ladder alone (default: all)')
+    .option('--dry-run', 'tell what was found; writes nothing');
+  runs(adopt, call, async (flags) => (await import('./commands/adopt.ts')).adopt(flags, call.terminal));
 }
 
-function command(parent: Command, terminal: Terminal, name: string, description: string): Command {
-  return withCommonFlags(configured(parent.command(name), terminal).description(description));
+/** Commands that are planned: known, so that nobody takes them for a slip of the pen. */
+function addNotYet(program: Command, call: Call): void {
+  for (const name of ['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token', 'boot']) {
+    configured(program.command(name, { hidden: true }), call)
+      .helpOption(false)
+      .argument('[words...]')
+      .allowUnknownOption(true)
+      .action(() => {
+        throw fail('COMMAND_NOT_YET', { command: name });
+      });
+  }
 }
 
-function configured(self: Command, terminal: Terminal): Command {
+function command(parent: Command, call: Call, name: string, description: string): Command {
+  return withCommonFlags(configured(parent.command(name), call).description(description), call.version);
+}
+
+function runs<T extends CommonFlags>(self: Command, { finish }: Call, work: (flags: T, words: readonly string[]) => Promise<number>): void {
+  self.action(async () => finish(await work(flagsOf<T>(self), self.args)));
+}
+
+function configured(self: Command, { terminal, print }: Call): Command {
   return self
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => undefined, getOutHelpWidth: () => terminal.columns })
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : usageError(error, self);
+    })
+    .allowExcessArguments(false)
+    .configureOutput({ writeOut: print, writeErr: () => undefined, getOutHelpWidth: () => terminal.columns })
     .configureHelp({ showGlobalOptions: false });
-}
-
-function withCommonFlags(self: Command): Command {
-  return self
-    .option('-c, --config <file>', 'the config (default: the nearest upgrade.yaml, walking up)')
-    .option('--root <dir>', 'the installation root, in place of the one in the config')
-    .option('--json', 'one JSON document on stdout and nothing else there')
-    .option('--events', 'events as JSON lines on stdout while running, the result last')
-    .option('-q, --quiet', 'only what matters')
-    .option('-v, --verbose', 'also the steps’ output and stack traces')
-    .option('--no-color', 'no colours');
-}
-
-function withPath(self: Command): Command {
-  return self
-    .option('--from <version>', 'must be the installed version (default: it)')
-    .option('--to <version>', 'the target (default: the highest that the migrations reach)');
-}
-
-function withRunFlags(self: Command): Command {
-  return self
-    .option('--dry-run', 'plan and preflight; writes nothing')
-    .option('-y, --yes', 'do not ask')
-    .option('--allow-downgrade', 'allow a target below the installed version')
-    .option('--plan-hash <hash>', 'refuse if the plan is another than this');
-}
-
-function sentence(message: string): string {
-  const text = message.replace(/^error: /, '').replaceAll('\n', ' ');
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!)]$/.test(text) ? '' : '.');
 }

@@ -1,7 +1,9 @@
 // Runs one command and leaves: prints every problem with code, place and hint, and exits with the contract's code.
-import { failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
+import { failuresOf, type Failure } from '../model/failure.ts';
+import type { ResultDocument } from '../model/run.ts';
 import { rungsVersion } from '../rungs-version.ts';
-import { exitCodeOfFailures } from './exit-codes.ts';
+import { exitCodeOfFailures, exitCodes } from './exit-codes.ts';
+import { isRunning, readInvocation, type Invocation } from './invocation.ts';
 import { runProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -13,29 +15,43 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
 }
 
 async function outcomeOf(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const invocation = readInvocation(argv);
   try {
-    return await runProgram(argv, terminal, rungsVersion);
+    return await runProgram(argv, invocation, terminal, rungsVersion);
   } catch (error) {
     const failures = failuresOf(error);
-    await tell(failures, argv, terminal);
-    if (argv.includes('-v') || argv.includes('--verbose') || !(error instanceof UpgradeError)) terminal.err(stackOf(error, argv));
-    return exitCodeOfFailures(failures);
+    const code = exitCodeOfFailures(failures);
+    await tell(failures, code, invocation, terminal);
+    if (invocation.isVerbose && error instanceof Error) terminal.err(`${error.stack ?? ''}\n`);
+    return code;
   }
 }
 
-async function tell(failures: readonly Failure[], argv: readonly string[], terminal: Terminal): Promise<void> {
-  if (argv.includes('--json') || argv.includes('--events')) {
-    terminal.out(`${JSON.stringify({ failure: failures[0] ?? null, failures }, null, argv.includes('--json') ? 2 : 0)}\n`);
-    return;
-  }
-  const [{ renderFailures }, { createInk, wantsColor }] = await Promise.all([import('../report/failures.ts'), import('../report/layout.ts')]);
-  const ink = createInk(wantsColor(terminal.stderr.isTTY === true, { flag: !argv.includes('--no-color') }));
+/** Text for people on stderr; under --json and --events the document too, of a running command as its result. */
+async function tell(given: readonly Failure[], code: number, invocation: Invocation, terminal: Terminal): Promise<void> {
+  const [{ renderFailures }, { createInk, wantsColor }, { createScrubber, scrubValue }, { jsonText }] = await Promise.all([
+    import('../report/failures.ts'),
+    import('../report/layout.ts'),
+    import('../report/scrub.ts'),
+    import('../report/json.ts'),
+  ]);
+  const failures = scrubValue(given, createScrubber(terminal.opened.manager?.config.secrets ?? []));
+  const ink = createInk(wantsColor(terminal.stderr.isTTY === true, { env: terminal.env, ...(invocation.hasColor ? {} : { flag: false }) }));
   terminal.err(`${renderFailures(failures, { ink, columns: terminal.columns }).join('\n')}\n`);
+  if (!invocation.isJson && !invocation.isEvents) return;
+  // After a bug of ours nobody can say that the installation was not touched.
+  const document = isRunning(invocation) && code !== exitCodes.bug ? await refused(failures, code, terminal) : { failure: failures[0] ?? null, failures };
+  terminal.out(`${jsonText(document, invocation.isJson ? 2 : undefined)}\n`);
 }
 
-function stackOf(error: unknown, argv: readonly string[]): string {
-  const isWanted = argv.includes('-v') || argv.includes('--verbose');
-  return isWanted && error instanceof Error ? `${error.stack ?? ''}\n` : '';
+/** The result of a run that did not begin. `product` is empty and `version` null where not even the config could be read. */
+async function refused(failures: readonly Failure[], code: number, { opened }: Terminal): Promise<ResultDocument> {
+  const { createResultBuilder } = await import('../session/result.ts');
+  // Whatever keeps the version from being read is among the failures already, or no part of this story.
+  const version = opened.manager === null ? null : await opened.manager.installedVersion().catch(() => null);
+  const facts = { outcome: 'refused' as const, runId: null, product: opened.manager?.config.product ?? '', plan: null, version, durationMs: 0, failures, steps: [] };
+  const document = createResultBuilder().document(facts);
+  return code === exitCodes.usage ? { ...document, next: null } : document;
 }
 
 /** Until what was written has left the process, or the reader is slower than anybody would wait for. */

@@ -2,8 +2,9 @@
 export type TemplateKind = 'ts' | 'sql' | 'sh' | 'py';
 
 export interface TemplateFacts {
-  readonly from: string;
-  readonly to: string;
+  /** `null`: of a ladder, which has no versions. */
+  readonly from: string | null;
+  readonly to: string | null;
   readonly name: string;
   /** The first database of the config. */
   readonly database: string | null;
@@ -11,6 +12,13 @@ export interface TemplateFacts {
 
 export function stepTemplate(kind: TemplateKind, facts: TemplateFacts): string {
   return templates[kind](facts, facts.name.replaceAll(/[_-]+/g, ' '));
+}
+
+/** A script of a ladder with an index: it goes one way, and ends with 0 when it is done. */
+export function scriptTemplate(kind: TemplateKind, name: string): string {
+  const title = sentence(name.replaceAll(/[_-]+/g, ' '));
+  if (kind === 'py') return `"""${title}."""\nraise SystemExit("write this script")\n`;
+  return `#!/bin/bash\n# ${title}.\nset -euo pipefail\n\necho "write this script" >&2\nexit 1\n`;
 }
 
 const templates: Readonly<Record<TemplateKind, (facts: TemplateFacts, title: string) => string>> = {
@@ -58,9 +66,7 @@ esac
 from pathlib import Path
 
 MIGRATION_INFO = {
-    "version_from": "${from}",
-    "version_to": "${to}",
-    "description": "${sentence(title)}",
+${from === null ? '' : `    "version_from": "${from}",\n`}${to === null ? '' : `    "version_to": "${to}",\n`}    "description": "${sentence(title)}",
     "requires_restart": [],
 }
 

@@ -1,6 +1,7 @@
 // Where a command writes and asks. One object, so that commands are run in tests as they are run by people.
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { createOutput, type WritableEnd } from '../report/output.ts';
+import type { UpdateManager } from '../update-manager.ts';
 
 export interface Terminal {
   /** To stdout. */
@@ -15,6 +16,8 @@ export interface Terminal {
   readonly ask: (question: string) => Promise<boolean>;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The installation that the call is about, from the moment it is open: an error is told with its name, and without its secrets. */
+  readonly opened: { manager: UpdateManager | null };
 }
 
 export function systemTerminal(): Terminal {
@@ -29,15 +32,18 @@ export function systemTerminal(): Terminal {
     stderr,
     columns: stderr.columns ?? stdout.columns ?? 80,
     canAsk: stdin.isTTY && stderr.isTTY,
-    ask: async (question) => {
-      const lines = createInterface({ input: stdin, output: stderr });
-      try {
-        return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
-      } finally {
-        lines.close();
-      }
-    },
+    ask: (question) =>
+      new Promise((resolve) => {
+        const lines = createInterface({ input: stdin, output: stderr });
+        // Ctrl-D and Ctrl-C are answers too.
+        lines.once('close', () => resolve(false)).once('SIGINT', () => lines.close());
+        lines.question(`${question} [y/N] `, (answer) => {
+          resolve(/^y(es)?$/i.test(answer.trim()));
+          lines.close();
+        });
+      }),
     cwd: process.cwd(),
     env,
+    opened: { manager: null },
   };
 }

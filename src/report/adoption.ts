@@ -29,14 +29,14 @@ export function renderAdoption(given: AdoptionView, { ink = createInk(false), co
   return view.ladders.flatMap(({ name, status, source, height, steps, problems }, index) => {
     const label = (title: string, text: string) => labelled(title, text, columns, ink.quiet);
     const mark = status === 'blocked' ? ink.bad(marks.failed) : status === 'nothing-recorded' || isRefused ? ink.quiet(marks.note) : ink.good(marks.done);
-    const [first, ...rest] = steps.length > shownSteps ? [steps.length - shownSteps, ...steps.slice(-shownSteps)] : [0, ...steps];
+    const unshown = Math.max(0, steps.length - shownSteps);
     return [
       ...(index === 0 ? [] : ['']),
       ...hanging(`${mark} `, `${ink.strong(`Ladder ${name}`)}  ${said(status, view.dryRun, isRefused)}`, columns),
       ...(source === null ? [] : label('Source', source.kind === 'index' ? source.file : `${source.file} (${source.tables.join(', ')})`)),
       ...(source === null ? [] : label('Height', `${height}, ${count(steps.length, 'step')} applied`)),
-      ...(first === undefined || first === 0 ? [] : [ink.quiet(`    … ${count(Number(first), 'step')} before`)]),
-      ...rest.flatMap((step) => (typeof step === 'number' ? [] : hanging('    ', `${step.number}  ${step.name}${step.appliedAt === null ? '' : `  ${ink.quiet(step.appliedAt)}`}`, columns))),
+      ...(unshown === 0 ? [] : [ink.quiet(`    … ${count(unshown, 'step')} before`)]),
+      ...steps.slice(unshown).flatMap((step) => hanging('    ', `${step.number}  ${step.name}${step.appliedAt === null ? '' : `  ${ink.quiet(step.appliedAt)}`}`, columns)),
       ...(problems.length === 0 ? [] : ['', ...renderFindings(problems, { ink, columns })]),
     ];
   });

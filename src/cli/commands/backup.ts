@@ -1,17 +1,16 @@
 // `upgrade backup …`: made, looked at, restored and exported by hand.
-import { fail } from '../../model/failure.ts';
 import type { BackupRecord } from '../../model/ports.ts';
 import { renderBackups } from '../../report/backups.ts';
 import { bytes, count } from '../../report/layout.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
-import type { CommonFlags } from '../program.ts';
+import type { CommonFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function list(flags: CommonFlags, terminal: Terminal): Promise<number> {
   const backups = await (await openManager(flags, terminal)).listBackups();
-  present(flags, terminal, backups, () => renderBackups(backups, { ink: inkFor(flags, terminal), columns: terminal.columns }));
+  present(flags, terminal, backups.map(listed), () => renderBackups(backups, { ink: inkFor(flags, terminal), columns: terminal.columns }));
   return 0;
 }
 
@@ -35,11 +34,9 @@ export interface RestoreFlags extends CommonFlags {
 
 export async function restore(id: string, paths: readonly string[], flags: RestoreFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
-  if (flags.dryRun !== true && flags.yes !== true && terminal.canAsk && !(await terminal.ask(`Set ${paths.length === 0 ? 'the whole installation' : paths.join(', ')} back to backup ${id}?`))) {
-    throw fail('NOT_CONFIRMED', {});
-  }
   const report = await manager.restoreBackup(id, { paths, dryRun: flags.dryRun === true });
-  present(flags, terminal, report, () => [
+  const { restored, removed, unchanged } = report;
+  present(flags, terminal, { restored, removed, unchanged }, () => [
     ...report.restored.map((path) => `${flags.dryRun === true ? 'would restore' : 'restored'}  ${path}`),
     ...report.removed.map((path) => `${flags.dryRun === true ? 'would put aside' : 'put aside'}  ${path}`),
     `${count(report.unchanged, 'path')} unchanged.`,
@@ -55,4 +52,8 @@ export async function exportTo(id: string, file: string, flags: CommonFlags, ter
 
 function shown({ id, path, manifest, bytes: size, files, verified }: BackupRecord): Pick<BackupRecord, 'id' | 'path' | 'manifest' | 'bytes' | 'files' | 'verified'> {
   return { id, path, manifest, bytes: size, files, verified };
+}
+
+function listed(record: BackupRecord) {
+  return { ...shown(record), createdAt: record.createdAt, runId: record.runId };
 }

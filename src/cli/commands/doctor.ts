@@ -3,7 +3,7 @@ import { renderFindings } from '../../report/findings.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
-import type { CommonFlags } from '../program.ts';
+import type { CommonFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function doctor(flags: CommonFlags, terminal: Terminal): Promise<number> {

@@ -2,7 +2,7 @@
 import { renderHistory, renderRun } from '../../report/history.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
-import type { CommonFlags } from '../program.ts';
+import type { CommonFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function history(runId: string | undefined, flags: CommonFlags, terminal: Terminal): Promise<number> {

@@ -7,8 +7,8 @@ import type { UpdateManager } from '../../update-manager.ts';
 import { exitCodeOfResult } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager, type PlanFlags } from '../manager.ts';
-import { reporterFor } from '../output.ts';
-import type { RunFlags } from '../program.ts';
+import { present, reporterFor } from '../output.ts';
+import type { RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<number> {
@@ -53,6 +53,6 @@ async function confirm(prepared: PreparedPlan, flags: RunFlags, terminal: Termin
 
 async function startDetached(manager: UpdateManager, prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<number> {
   const { runId } = await manager.start(prepared);
-  terminal.out(flags.json === true ? `${JSON.stringify({ runId })}\n` : `${runId}\n`);
+  present(flags, terminal, { runId }, () => [runId]);
   return 0;
 }

@@ -2,13 +2,25 @@
 import type { FailureRegistry } from '../failure.ts';
 
 export const cliFailures = {
-  UNKNOWN_COMMAND: ({ command, nearest }: { command: string; nearest: string | null }) => ({
+  UNKNOWN_COMMAND: ({ command, nearest, parent }: { command: string; nearest: string | null; parent: string }) => ({
     message: `There is no command "${command}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
-    hint: '"upgrade --help" lists all commands.',
+    hint: `"${parent} --help" lists all commands.`,
   }),
-  USAGE: ({ problem }: { problem: string }) => ({
+  COMMAND_MISSING_WORD: ({ command, known }: { command: string; known: readonly string[] }) => ({
+    message: `"${command}" does not say what to do.`,
+    hint: `Say which: ${known.map((word) => `"${command} ${word}"`).join(', ')}.`,
+  }),
+  UNKNOWN_FLAG: ({ flag, command, nearest, owner }: { flag: string; command: string; nearest: string | null; owner: string | null }) => ({
+    message: `"${command}" has no flag "${flag}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
+    hint: owner === null ? `"${command} --help" lists its flags.` : `"${owner}" has it. "${command} --help" lists the flags of this one.`,
+  }),
+  FLAG_MISPLACED: ({ flag, command }: { flag: string; command: string }) => ({
+    message: `"${command}" has no flag "${flag}", so it would be left unheard.`,
+    hint: `Leave it out. "${command} --help" lists what the command takes.`,
+  }),
+  USAGE: ({ problem, command }: { problem: string; command: string }) => ({
     message: problem,
-    hint: 'Add --help to see what the command takes.',
+    hint: `"${command} --help" shows what it takes.`,
   }),
   COMMAND_NOT_YET: ({ command }: { command: string }) => ({
     message: `"upgrade ${command}" is not part of this release of Rungs.`,
@@ -25,6 +37,14 @@ export const cliFailures = {
   BAD_STEP_NAME: ({ name }: { name: string }) => ({
     message: `"${name}" is not a step name: it may hold small letters, digits, "_" and "-".`,
     hint: 'For example: add_email.',
+  }),
+  NEW_STEP_ARGUMENTS: ({ given }: { given: number }) => ({
+    message: `A new step of a transition needs two versions and a name; ${given === 1 ? 'one word was' : `${given} words were`} given.`,
+    hint: 'For example: upgrade new 0.2.0 0.3.0 add_email --kind sql. For a ladder: upgrade new add_email --ladder NAME.',
+  }),
+  NEW_STEP_KIND: ({ kind, ladder, known }: { kind: string; ladder: string; known: readonly string[] }) => ({
+    message: `Ladder ${ladder} cannot have a step of the kind "${kind}": its index names scripts.`,
+    hint: `Choose one of: ${known.join(', ')}.`,
   }),
   TRANSITION_NOT_UPWARD: ({ from, to }: { from: string; to: string }) => ({
     message: `A transition leads upward, and ${to} is not above ${from}.`,
