@@ -1,6 +1,6 @@
 // Opens the journal's database file. Promises that a damaged or vanished journal is an error, never an empty start, and that the disk
 // being full does not keep a rollback from being recorded: a reserve file is given up for it.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +14,7 @@ const require = createRequire(import.meta.url);
 const reserveBytes = 2 * 1024 * 1024;
 // SQLite's primary result codes.
 const SQLITE_FULL = 13;
+const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
 
@@ -34,33 +35,64 @@ export function openJournalDatabase(state: string, mode: 'read' | 'write'): Jour
   try {
     return open(file, state, mode);
   } catch (error) {
+    // Even opening takes some room, for the WAL's index.
+    const isFull = mode === 'write' && [SQLITE_FULL, SQLITE_IOERR].includes(sqliteCode(error) ?? 0);
+    if (!isFull || !giveUpReserve(state)) throw explained(error, file);
+  }
+  try {
+    return open(file, state, mode);
+  } catch (error) {
     throw explained(error, file);
   }
 }
 
-function open(file: string, state: string, mode: 'read' | 'write'): JournalDatabase {
+function open(file: string, state: string, mode: 'read' | 'write'): JournalDatabase | null {
   const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
   const db = openDatabase(DatabaseSync, file, mode);
   try {
-    prepare(db, file, state, mode);
+    if (!prepare(db, file, state, mode)) {
+      db.close();
+      return null;
+    }
+    const isStillThere = remember(file);
+    const write = (change: () => void): void => {
+      // SQLite would go on writing into a file that has no name any more.
+      if (!isStillThere()) throw fail('JOURNAL_GONE', { file });
+      transact(db, file, state, change);
+    };
+    return { db, write };
   } catch (error) {
     db.close();
     throw error;
   }
-  return { db, write: (change) => transact(db, file, state, change) };
 }
 
-function prepare(db: DatabaseSync, file: string, state: string, mode: 'read' | 'write'): void {
+function remember(file: string): () => boolean {
+  const opened = statSync(file);
+  return () => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found !== undefined && found.ino === opened.ino && found.dev === opened.dev;
+  };
+}
+
+/** False for one that is still to be made: whoever began to was killed, and had recorded nothing yet. */
+function prepare(db: DatabaseSync, file: string, state: string, mode: 'read' | 'write'): boolean {
   db.exec('PRAGMA busy_timeout = 10000');
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
   if (version > journalVersion) throw fail('JOURNAL_NEWER', { file, found: version, known: journalVersion });
+  // The tables and the version come in one commit, before anything else is made.
+  const traces = version === 0 ? tracesOfRuns(state) : null;
+  if (traces !== null) throw fail('JOURNAL_CORRUPT', { file, reason: `it is empty, but ${traces} tells of earlier runs` });
   if (mode === 'write') {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     const check = db.prepare('PRAGMA quick_check(1)').get();
     if (check?.quick_check !== 'ok') throw fail('JOURNAL_CORRUPT', { file, reason: String(check?.quick_check) });
     upgradeTables(db, version);
     reserveSpace(state);
+    if (version === 0) for (const folder of [state, path.dirname(state)]) syncFolder(folder);
+    return true;
   }
+  return version > 0;
 }
 
 function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write'): DatabaseSync {
@@ -122,13 +154,36 @@ function tracesOfRuns(state: string): string | null {
   return null;
 }
 
-// Filled with bytes: a sparse file would reserve nothing.
+// Filled with bytes: a sparse file would reserve nothing. On a disk that is full already there is nothing to reserve, and a rollback must begin all the same.
 function reserveSpace(state: string): void {
   const file = path.join(state, 'reserve');
-  if (existsSync(file)) return;
+  if (statSync(file, { throwIfNoEntry: false })?.size === reserveBytes) return;
+  try {
+    writeReserve(file);
+  } catch (error) {
+    rmSync(file, { force: true });
+    if (!isNoSpace(error)) throw error;
+  }
+}
+
+function writeReserve(file: string): void {
   const fd = openSync(file, 'w', 0o600);
   try {
-    writeSync(fd, Buffer.alloc(reserveBytes, 0x52));
+    const bytes = Buffer.alloc(reserveBytes, 0x52);
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isNoSpace(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);

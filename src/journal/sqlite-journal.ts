@@ -183,8 +183,11 @@ export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null 
       if (pendingEvents.length > 0) write(() => undefined);
     },
     async close() {
-      if (pendingEvents.length > 0) write(() => undefined);
-      db.close();
+      try {
+        if (pendingEvents.length > 0) write(() => undefined);
+      } finally {
+        db.close();
+      }
     },
   };
 

@@ -35,7 +35,7 @@ export interface UpgradeOutput {
 }
 
 // Going on, in either direction, would be done without a record, or against the caller's word.
-const stoppingCodes: ReadonlySet<string> = new Set(['JOURNAL_WRITE_FAILED', 'JOURNAL_CORRUPT', 'ROLLBACK_NEEDED']);
+const stoppingCodes: ReadonlySet<string> = new Set(['JOURNAL_WRITE_FAILED', 'JOURNAL_GONE', 'JOURNAL_CORRUPT', 'ROLLBACK_NEEDED']);
 
 /** What each phase settles with, as far as the machine is concerned. */
 export type PreflightVerdict = { readonly kind: 'go' } | { readonly kind: 'nothing-to-do' };
@@ -67,6 +67,8 @@ export const upgradeMachine = setup({
     isResumed: ({ context }) => context.entry === 'resumed',
     hasTouchedInstallation: ({ context }) => context.hasTouchedInstallation,
     isTriedTooOften: ({ context }) => context.isTriedTooOften,
+    // A run that was asked to stop goes back and proves it, also where nothing was changed yet: whoever asked hears the same in every phase.
+    wasAskedToStop: ({ event }) => 'error' in event && (event.error as Failure).code === 'CANCELLED',
     mustStopHere: ({ event }) => 'error' in event && stoppingCodes.has((event.error as Failure).code),
   },
   actions: {
@@ -106,6 +108,7 @@ export const upgradeMachine = setup({
         onDone: 'discovery',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
           { target: 'refused', actions: 'recordFailure' },
         ],
@@ -118,6 +121,7 @@ export const upgradeMachine = setup({
         onDone: 'orchestration',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
           { target: 'refused', actions: 'recordFailure' },
         ],

@@ -36,7 +36,8 @@ export async function holdRun(config: Config, adapters: ReadingPorts, bus: Event
     const log = createRunLog({ dir, scrub });
     const unsubscribe = bus.subscribe(log);
     const opened = journal;
-    const flushing = setInterval(() => void opened.flush(), flushEveryMs).unref();
+    // Where it cannot be written, the next intent or outcome meets the same problem, and tells it: events decide nothing.
+    const flushing = setInterval(() => void opened.flush().catch(() => undefined), flushEveryMs).unref();
     return {
       journal,
       ports: { ...adapters, journal, events: bus, steps },
@@ -44,10 +45,9 @@ export async function holdRun(config: Config, adapters: ReadingPorts, bus: Event
         clearInterval(flushing);
         try {
           await steps.close();
-          await opened.close();
-          unsubscribe();
         } finally {
-          lock.release();
+          await opened.close().finally(lock.release);
+          unsubscribe();
         }
       },
     };

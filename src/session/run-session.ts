@@ -87,7 +87,10 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
   } finally {
     // TypeScript does not see that `hold` assigns it.
     const holding = held as HeldRun | null;
-    await holding?.close();
+    // What was decided stands: a story that cannot be written to its end does not undo it, nor hide why the run had to stop.
+    await holding?.close().catch((error: unknown) => {
+      for (const { message } of failuresOf(error)) bus.emit({ type: 'warning', message });
+    });
   }
 
   async function conclude(outcome: Outcome, rollbackFailure: Failure | null): Promise<ResultDocument> {

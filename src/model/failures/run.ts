@@ -22,6 +22,10 @@ export const runFailures = {
     message: `The journal ${file} was written by a newer Rungs (journal version ${found}; this one knows ${known}).`,
     hint: 'Use the newer Rungs for this installation.',
   }),
+  JOURNAL_GONE: ({ file }: { file: string }) => ({
+    message: `The journal ${file} was deleted or replaced while the run was going on: a step, or somebody, removed it.`,
+    hint: 'The run stopped where it was and cannot be resumed without its journal. Put the state folder back from a copy and run "upgrade rollback", or set the installation back from a backup that is left.',
+  }),
   JOURNAL_WRITE_FAILED: ({ file, reason }: { file: string; reason: string }) => ({
     message: `The journal ${file} could not be written: ${reason}.`,
     hint: 'Nothing more was done. See to the disk, then run "upgrade resume".',

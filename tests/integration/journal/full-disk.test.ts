@@ -39,6 +39,10 @@ testAsRoot('mount')('on a full disk the reserve is given up, so that a rollback 
     // What was committed before is still there.
     expect((await journal.effects('a')).map(({ key }) => key)).toEqual(['restore']);
     await journal.close();
+    // Nor does a full disk keep it from being opened again, to say what is unfinished.
+    const again = openSqliteJournal({ state, mode: 'write' });
+    expect((await again?.unfinishedRun())?.id).toBe('a');
+    await again?.close();
   } finally {
     execFileSync('umount', [disk]);
     rmSync(disk, { recursive: true });

@@ -113,6 +113,7 @@ describe('a journal that is not as it should be', () => {
   test.each([
     { what: 'overwritten', damage: (file: string) => writeFileSync(file, 'not a database, and long enough to be looked at'.repeat(200)) },
     { what: 'truncated in the middle', damage: (file: string) => truncateSync(file, 9_000) },
+    { what: 'emptied beside the traces of runs', damage: (file: string) => { truncateSync(file, 0); mkdirSync(path.join(state, 'runs', 'a'), { recursive: true }); } },
   ])('a journal that was $what is an error, and the evidence is kept', async ({ damage }) => {
     const journal = writing();
     await journal.createRun(newRun('a'), planOf('s1'));
@@ -129,6 +130,22 @@ describe('a journal that is not as it should be', () => {
     mkdirSync(path.join(state, 'runs', 'a'), { recursive: true });
     for (const mode of ['read', 'write'] as const) expect(codeOf(() => openSqliteJournal({ state, mode }))).toBe('JOURNAL_MISSING');
     expect(readdirSync(state)).toEqual(['runs']);
+  });
+
+  test('a journal that was killed while it was made holds nothing, and is made', async () => {
+    mkdirSync(state, { recursive: true });
+    writeFileSync(path.join(state, 'journal.db'), '');
+    expect(openSqliteJournal({ state, mode: 'read' })).toBeNull();
+    const journal = writing();
+    await journal.createRun(newRun('a'), planOf('s1'));
+    expect(await journal.unfinishedRun()).toMatchObject({ id: 'a' });
+  });
+
+  test('a journal that is deleted while it is open is an error at the next write', async () => {
+    const journal = writing();
+    await journal.createRun(newRun('a'), planOf('s1'));
+    rmSync(path.join(state, 'journal.db'));
+    await expect(journal.intendSteps('a', ['t/s1'], 'apply')).rejects.toThrow('JOURNAL_GONE');
   });
 
   test('a journal of a newer Rungs is refused', async () => {
