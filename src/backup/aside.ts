@@ -6,9 +6,15 @@ import {
 import { dirname, join } from 'node:path';
 import { namesIn, toBytes } from './names.ts';
 
-/** Moves `live` to `<asideDir>/<path>` (`~2` and so on where that is taken). Across file systems it is copied, synced and then removed. */
-export function moveAside(live: string, asideDir: string, path: string): void {
-  const target = freePlace(live, asideDir, path);
+/** Where a path goes, and the folders that have to be synced when all is done. */
+export interface Aside {
+  readonly dir: string;
+  readonly touched: Set<string>;
+}
+
+/** Moves `live` to `<dir>/<path>` (`~2` and so on where that is taken). Across file systems it is copied, synced and then removed. */
+export function moveAside(live: string, { dir, touched }: Aside, path: string): void {
+  const target = freePlace(live, dir, path);
   try {
     // A rename between two names of one inode does nothing: an earlier attempt has already kept it.
     if (isSameInode(live, target)) unlinkSync(toBytes(live));
@@ -16,18 +22,19 @@ export function moveAside(live: string, asideDir: string, path: string): void {
   } catch (error) {
     if (!hasCode(error, 'EXDEV')) throw error;
     copyWhole(live, target);
+    syncDirectory(dirname(target));
     removeTree(live);
   }
-  syncDirectory(dirname(target));
+  touched.add(dirname(live)).add(dirname(target));
 }
 
 /** Gives `live` a second name aside, so that the first can be renamed over without a moment in which nothing is there. */
-export function keepAside(live: string, asideDir: string, path: string): void {
-  const target = freePlace(live, asideDir, path);
+export function keepAside(live: string, { dir, touched }: Aside, path: string): void {
+  const target = freePlace(live, dir, path);
   if (isSameInode(live, target)) return;
   // A file that keeps a name in the installation must not share its contents with what is kept aside.
   if (lstatSync(toBytes(live)).nlink > 1 || !tryLink(live, target)) copyWhole(live, target);
-  syncDirectory(dirname(target));
+  touched.add(dirname(target));
 }
 
 /** False where the file system cannot: another one, or one without hard links. */

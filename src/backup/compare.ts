@@ -63,10 +63,10 @@ export function shownPath(entry: ManifestEntry): string {
 function created(entries: readonly Found[], listed: ReadonlySet<string>): readonly Difference[] {
   const found: Difference[] = [];
   let folder: string | null = null;
-  for (const { path, type } of entries) {
+  for (const { path, type, database } of entries) {
     if (listed.has(path) || type === 'special') continue;
     if (folder !== null && path.startsWith(`${folder}/`)) continue;
-    found.push({ path, kind: 'created', why: 'created since' });
+    found.push({ path: database?.location == null ? path : `database:${database.name}`, kind: 'created', why: 'created since' });
     folder = type === 'dir' ? path : null;
   }
   return found;

@@ -1,5 +1,6 @@
 // Writes that outlive a power cut: the file and its folder are synced before anybody is told.
-import { constants } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { constants, lstatSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toBytes } from './names.ts';
@@ -16,6 +17,33 @@ export async function writeDurably(file: string, parts: Iterable<string>): Promi
   }
   await rename(partial, file);
   await syncFolder(dirname(file));
+}
+
+/** Puts the contents of many files on disk: by one sync of their file system where that can be asked for, instead of a journal commit each. Throws what the file system throws: a sync that failed is never taken for one that worked. */
+export async function syncFiles(files: readonly string[]): Promise<void> {
+  if (await syncFileSystems(files)) return;
+  for (let at = 0; at < files.length; at += 16) await Promise.all(files.slice(at, at + 16).map(syncOne));
+}
+
+/** False where the `sync` of this system cannot. */
+async function syncFileSystems(files: readonly string[]): Promise<boolean> {
+  const folders = new Map(files.map((file) => [lstatSync(toBytes(file)).dev, dirname(file)]));
+  for (const folder of folders.values()) {
+    // An argument can hold no bytes that are not UTF-8.
+    if (!folder.isWellFormed()) return false;
+    const isDone = await new Promise<boolean>((resolve) => void execFile('sync', ['-f', folder], (error) => resolve(error === null)));
+    if (!isDone) return false;
+  }
+  return true;
+}
+
+async function syncOne(file: string): Promise<void> {
+  const handle = await open(toBytes(file), constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 export async function syncFolder(folder: string): Promise<void> {

@@ -3,13 +3,13 @@ import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { sidecars } from '../databases/sqlite.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
-import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
+import type { Manifest, ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
-import { keepAside, moveAside, syncDirectory } from './aside.ts';
+import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { compareTree, shownPath } from './compare.ts';
 import { foldersAbove, isWithin, toBytes } from './names.ts';
 import { isOutside } from './sources.ts';
-import { removeStaged, seconds, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
+import { removeStaged, settable, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
 
 export interface RestoreRequest {
   readonly manifest: Manifest;
@@ -52,10 +52,12 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
       for (const path of await setBack(toSetBack, request)) restored.add(path);
     } else {
       // Only now, when everything else is proven to be as it was.
+      const aside = { dir: asideDir, touched: new Set<string>() };
       for (const { path } of differences) {
-        await named(manifest.id, path, () => takeAway(path, request));
+        await named(manifest.id, path, () => takeAway(path, request, aside));
         removed.add(path);
       }
+      syncAll(aside.touched);
     }
     differences = await compare();
   }
@@ -98,11 +100,17 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   let path = '';
   const staged = await named(manifest.id, () => path, () => stage({ manifest, archive, entries: contents, folderFor: (entry) => stagingFolder(entry, root), signal, onEntry: (next) => void (path = next) }));
   const touched = new Set<string>();
+  const aside = { dir: request.asideDir, touched };
   try {
+    // Everything that is to be replaced has its second name, on disk, before the first rename.
+    for (const entry of entries) {
+      if (replaced.has(entry.path) && entry.type !== 'dir') await named(manifest.id, shownPath(entry), () => keepPresent(entry, root, aside));
+    }
+    syncAll(touched);
     for (const entry of entries) {
       await named(manifest.id, shownPath(entry), () => {
         const live = liveOf(entry, root);
-        if (replaced.has(entry.path)) putInPlace(entry, live, staged.get(entry.path), request);
+        if (replaced.has(entry.path)) putInPlace(entry, live, staged.get(entry.path), request, aside);
         else if (entry.type !== 'dir') setOwnerAndMode(live, entry, entry.type === 'link');
         touched.add(dirname(live));
       });
@@ -111,17 +119,31 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
     for (const entry of entries.toReversed()) {
       if (entry.type === 'dir') await named(manifest.id, entry.path, () => setOwnerAndMode(join(root, entry.path), entry, false));
     }
-    for (const folder of touched) syncDirectory(folder);
+    syncAll(touched);
   } finally {
     for (const file of staged.values()) removeStaged(file);
   }
   return entries.map(shownPath);
 }
 
-function putInPlace(entry: ManifestEntry, live: string, staged: string | undefined, { manifest, root, asideDir }: RestoreRequest): void {
+function keepPresent(entry: ManifestEntry, root: string, aside: Aside): void {
+  const live = liveOf(entry, root);
+  // Behind a folder that is now a link lies nothing of ours.
+  if (stagingFolder(entry, root) !== dirname(live)) return;
+  const present = typeAt(live);
+  if (present === 'file' || present === 'link') keepAside(live, aside, entry.path);
+}
+
+/** Folders that are gone by now went with the one above them, which is synced. */
+function syncAll(folders: Set<string>): void {
+  for (const folder of folders) if (typeAt(folder) === 'dir') syncDirectory(folder);
+  folders.clear();
+}
+
+function putInPlace(entry: ManifestEntry, live: string, staged: string | undefined, { manifest, root }: RestoreRequest, aside: Aside): void {
   const present = typeAt(live);
   if (entry.type === 'dir' || entry.type === 'special' || present === 'dir' || present === 'special') {
-    if (present !== null && !(entry.type === 'dir' && present === 'dir')) moveAside(live, asideDir, entry.path);
+    if (present !== null && !(entry.type === 'dir' && present === 'dir')) moveAside(live, aside, entry.path);
     if (entry.type === 'special') return;
     if (entry.type === 'dir') {
       if (typeAt(live) === null) mkdirSync(toBytes(live), { mode: 0o700 });
@@ -130,10 +152,9 @@ function putInPlace(entry: ManifestEntry, live: string, staged: string | undefin
   }
   if (entry.type === 'database') {
     // A WAL of the database that goes would be played into the one that comes.
-    for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, asideDir, entry.path + suffix);
+    for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, aside, entry.path + suffix);
     syncDirectory(dirname(live));
   }
-  if (typeAt(live) !== null) keepAside(live, asideDir, entry.path);
   const next = entry.type === 'link' ? stageLink(dirname(live), manifest.id, entry) : entry.type === 'hardlink' ? stageHardLink(dirname(live), manifest.id, join(root, entry.target)) : staged;
   if (next === undefined) throw new TypeError('it was not staged');
   renameSync(toBytes(next), toBytes(live));
@@ -141,13 +162,12 @@ function putInPlace(entry: ManifestEntry, live: string, staged: string | undefin
   removeStaged(next);
 }
 
-function takeAway(path: string, { manifest, root, asideDir }: RestoreRequest): void {
+function takeAway(path: string, { manifest, root }: RestoreRequest, aside: Aside): void {
   const database = manifest.sources.find((source) => source.kind === 'database' && (source.location === null ? source.path : `database:${source.name}`) === path);
   const live = database?.location ?? join(root, path);
   const place = database?.path ?? path;
-  if (database !== undefined) for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, asideDir, place + suffix);
-  if (typeAt(live) !== null) moveAside(live, asideDir, place);
-  syncDirectory(dirname(live));
+  if (database !== undefined) for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, aside, place + suffix);
+  if (typeAt(live) !== null) moveAside(live, aside, place);
 }
 
 /** Last of all, because every change in a folder sets its time. */
@@ -156,7 +176,7 @@ function setFolderTimes(manifest: Manifest, root: string, isWanted: (path: strin
     if (entry.type !== 'dir' || !isWanted(entry.path)) continue;
     const folder = join(root, entry.path);
     const { mtimeNs, atime } = lstatSync(toBytes(folder), { bigint: true });
-    if (mtimeNs !== BigInt(entry.mtime)) lutimesSync(toBytes(folder), atime, seconds(entry.mtime));
+    if (mtimeNs !== BigInt(entry.mtime)) lutimesSync(toBytes(folder), atime, settable(entry.mtime));
   }
 }
 
@@ -165,7 +185,7 @@ function liveOf(entry: ManifestEntry, root: string): string {
 }
 
 /** The nearest folder above the entry that is there now: the rename from it stays in one file system. */
-function stagingFolder(entry: EntryOf<'file'> | EntryOf<'database'>, root: string): string {
+function stagingFolder(entry: ManifestEntry, root: string): string {
   if (entry.type === 'database' && entry.location !== null) return dirname(entry.location);
   let folder = root;
   for (const above of foldersAbove(entry.path)) {

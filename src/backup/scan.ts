@@ -134,8 +134,8 @@ function describe(path: string, absolute: string, stat: BigIntStats, database: M
     isSparse: type === 'file' && stat.blocks * 512n < stat.size,
     target: type === 'link' ? linkTargetOf(absolute) : '',
     kind: type !== 'special' ? null : stat.isSocket() ? 'socket' : stat.isFIFO() ? 'fifo' : stat.isCharacterDevice() ? 'character device' : 'block device',
-    // An empty file is a valid database, and an ordinary file says so more exactly than a copy.
-    database: type === 'file' && database !== null && (stat.size > 0n || hasWal(absolute)) ? database : null,
+    // An empty file is a valid database, and inside the root an ordinary file says so more exactly than a copy.
+    database: type === 'file' && database !== null && (stat.size > 0n || hasWal(absolute) || database.location !== null) ? database : null,
   };
 }
 

@@ -1,11 +1,11 @@
 // Writes entries of an archive beside the place where they belong, complete with owner, mode and times, synced; a rename then puts each in its place.
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, fsync, ftruncateSync, futimesSync, lchownSync, linkSync, lutimesSync, openSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, constants, fchmodSync, fchownSync, fsyncSync, ftruncateSync, futimesSync, lchownSync, linkSync, lutimesSync, openSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { EntryOf, Manifest } from '../model/manifest.ts';
-import { createTarReader, openArchive } from './archive-reader.ts';
+import { createTarReader, openArchive, type TarReader } from './archive-reader.ts';
 import { hasCode } from './aside.ts';
+import { syncFiles } from './durable.ts';
 import { bytesOf, namesIn, toBytes } from './names.ts';
 import { stagedName } from './scan.ts';
 
@@ -23,25 +23,12 @@ export interface StageRequest {
   readonly onEntry: (path: string) => void;
 }
 
-const syncFile = promisify(fsync);
-/** Files synced together: the file system commits them in one go. */
-const syncedTogether = 32;
-
 /** Absolute path of each staged file, by path of its entry. Throws TypeError where the archive is not what it was. */
 export async function stage({ manifest, archive, entries, folderFor, signal, onEntry }: StageRequest): Promise<ReadonlyMap<string, string>> {
   const staged = new Map<string, string>();
   const file = await openArchive({ id: manifest.id, path: archive });
-  let open: number[] = [];
-  const settle = async (): Promise<void> => {
-    const closing = open;
-    open = [];
-    try {
-      await Promise.all(closing.map((descriptor) => syncFile(descriptor)));
-    } finally {
-      for (const descriptor of closing) closeSync(descriptor);
-    }
-  };
   const reader = await createTarReader(file, manifest.archive.frames);
+  const isFew = entries.length <= 64;
   try {
     for (const entry of entries) {
       signal?.throwIfAborted();
@@ -51,27 +38,17 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
       if (header === null || header.path !== entry.path || header.size !== entry.size) throw new TypeError('the archive changed while it was read');
       const path = stagedPath(folderFor(entry), manifest.id, staged.size + 1);
       const descriptor = createStaged(path);
-      open.push(descriptor);
       staged.set(entry.path, path);
-      const hash = createHash('sha256');
-      const write = entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
-      await reader.body(entry.size, (chunk) => {
-        hash.update(chunk);
-        write(chunk);
-      });
-      if (hash.digest('hex') !== entry.sha256) throw new TypeError('the archive changed while it was read');
-      ftruncateSync(descriptor, entry.size);
-      // The owner first: changing it takes setuid away.
-      fchownSync(descriptor, entry.uid, entry.gid);
-      fchmodSync(descriptor, entry.mode);
-      const time = seconds(entry.mtime);
-      futimesSync(descriptor, time, time);
-      if (open.length === syncedTogether) await settle();
+      try {
+        await fillStaged(descriptor, entry, reader);
+        if (isFew) fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
     }
-    await settle();
+    if (!isFew) await syncFiles([...staged.values()]);
     return staged;
   } catch (error) {
-    await settle().catch(() => undefined);
     for (const path of staged.values()) removeStaged(path);
     throw error;
   } finally {
@@ -80,13 +57,29 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
   }
 }
 
+async function fillStaged(descriptor: number, entry: Content, reader: TarReader): Promise<void> {
+  const hash = createHash('sha256');
+  const write = entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
+  await reader.body(entry.size, (chunk) => {
+    hash.update(chunk);
+    write(chunk);
+  });
+  if (hash.digest('hex') !== entry.sha256) throw new TypeError('the archive changed while it was read');
+  ftruncateSync(descriptor, entry.size);
+  // The owner first: changing it takes setuid away.
+  fchownSync(descriptor, entry.uid, entry.gid);
+  fchmodSync(descriptor, entry.mode);
+  const time = settable(entry.mtime);
+  futimesSync(descriptor, time, time);
+}
+
 /** A symbolic link, ready to be renamed. */
 export function stageLink(folder: string, id: string, entry: EntryOf<'link'>): string {
   const path = stagedPath(folder, id, 0);
   removeStaged(path);
   symlinkSync(entry.target.isWellFormed() ? entry.target : bytesOf(entry.target), toBytes(path));
   lchownSync(toBytes(path), entry.uid, entry.gid);
-  const time = seconds(entry.mtime);
+  const time = settable(entry.mtime);
   lutimesSync(toBytes(path), time, time);
   return path;
 }
@@ -148,12 +141,14 @@ function sparseWriter(descriptor: number): (chunk: Buffer) => void {
   };
 }
 
-/** As Node takes times, in floating point: the nearest that is not before, so that it reads the same to the microsecond. */
-export function seconds(nanoseconds: string): number {
+/** As Node takes times, in floating point: the nearest that is not before, so that it mostly reads the same to the microsecond. */
+export function settable(nanoseconds: string): number | Date {
   const time = BigInt(nanoseconds);
-  const floating = Number(time / 1_000_000_000n) + Number(time % 1_000_000_000n) / 1e9;
-  const whole = Math.trunc(floating);
-  const isBefore = time > 0n && Math.trunc((floating - whole) * 1e9) < Number(time % 1_000_000_000n);
+  // Node takes a negative number for the present, and a negative date for what it says.
+  if (time < 0n) return new Date(Number(time / 1_000_000n));
+  const fraction = Number(time % 1_000_000_000n);
+  const floating = Number(time / 1_000_000_000n) + fraction / 1e9;
+  const isBefore = Math.trunc((floating - Math.trunc(floating)) * 1e9) < fraction;
   return isBefore ? floating + 2 ** (Math.floor(Math.log2(floating)) - 52) : floating;
 }
 

@@ -164,7 +164,11 @@ const kinds: readonly Kind[] = [
       onTestFinished(() => void server.close());
     },
   },
-  { kind: 'times before 1970 and after 2038', build: ({ root, write }) => [write('old', 'o'), write('far', 'f'), setTimes(root), utimesSync(join(root, 'old'), -86_400.5, -86_400.5), utimesSync(join(root, 'far'), 5_000_000_000, 5_000_000_000)] },
+  {
+    kind: 'times before 1970 and after 2038',
+    build: ({ root, write }) => [write('old', 'o'), write('far', 'f'), setTimes(root), utimesSync(join(root, 'old'), new Date(-86_400_500), new Date(-86_400_500)), utimesSync(join(root, 'far'), 5_000_000_000, 5_000_000_000)],
+    wreck: ({ root }) => [unlinkSync(join(root, 'old')), unlinkSync(join(root, 'far'))],
+  },
 ];
 
 test.for(kinds)('$kind', async ({ build, wreck, needsRoot = false }, { skip }) => {
@@ -256,10 +260,10 @@ test('the sources of the config are taken and nothing else; databases and the ve
   symlinkSync('data/uploads', join(root, 'current'));
   const store = withConfig({
     backup: { ...config.backup, include: ['config', 'current/u', 'not-yet'], exclude: ['data/cache', '**/*.log'] },
-    databases: { ...config.databases, far: { kind: 'sqlite', file: join(dir, 'outside/far.db') }, later: { kind: 'sqlite', file: join(root, 'data/later.db') } },
+    databases: { ...config.databases, far: { kind: 'sqlite', file: join(dir, 'outside/far.db') }, later: { kind: 'sqlite', file: join(root, 'data/later.db') }, away: { kind: 'sqlite', file: join(dir, 'outside/away.db') } },
   });
   const request = { id: 'B1', runId: null, version: null, extraPaths: ['data/../named-by-step'] };
-  expect(await store.estimate(request.extraPaths)).toMatchObject({ files: 6, sources: ['config', 'current', 'data/uploads/u', 'not-yet', 'named-by-step', 'VERSION', 'database:app', 'database:far', 'database:later'] });
+  expect(await store.estimate(request.extraPaths)).toMatchObject({ files: 6, sources: ['config', 'current', 'data/uploads/u', 'not-yet', 'named-by-step', 'VERSION', 'database:app', 'database:far', 'database:later', 'database:away'] });
   expect(existsSync(join(root, '.upgrade'))).toBe(false);
   const backup = await store.create(request);
   expect(run('tar', ['--zstd', '-tf', backup.path]).output.split('\n').filter((line) => line !== '')).toEqual([
@@ -269,15 +273,18 @@ test('the sources of the config are taken and nothing else; databases and the ve
   write('not-yet/file', 'made by a step');
   sqlite(join(root, 'data/later.db'), 'PRAGMA journal_mode = wal; CREATE TABLE l (a)').close();
   sqlite(join(dir, 'outside/far.db'), 'DELETE FROM far').close();
+  sqlite(join(dir, 'outside/away.db'), '').close();
   write('other/o', 'not ours to judge');
   expect((await store.compare(backup)).differences).toEqual([
     { path: 'database:far', kind: 'differs', why: 'rows of far' },
+    { path: 'database:away', kind: 'created', why: 'created since' },
     { path: 'data/later.db', kind: 'created', why: 'created since' },
     { path: 'not-yet', kind: 'created', why: 'created since' },
   ]);
   expect(await store.restore(backup, { asideDir: aside, paths: ['database:far'] })).toMatchObject({ restored: ['database:far'], removed: [] });
   expect(dump(join(dir, 'outside/far.db'))).toContain('INSERT INTO far VALUES(1)');
-  expect(await store.restore(backup, { asideDir: aside })).toMatchObject({ restored: [], removed: ['data/later.db', 'not-yet'] });
+  expect(await store.restore(backup, { asideDir: aside })).toMatchObject({ restored: [], removed: ['database:away', 'data/later.db', 'not-yet'] });
+  expect(readdirSync(join(dir, 'outside'))).toEqual(['far.db']);
 });
 
 test.each([
