@@ -24,7 +24,7 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));
   lines.push(...putBack(result, options));
   for (const warning of result.warnings) lines.push(...hanging(`${ink.back(marks.warning)} `, warning, columns));
-  const kept = result.outcome === 'stranded' && result.backup !== null ? [label('Backup', `${result.backup.path} (${result.backup.verified ? 'good' : 'not verified'}); it is kept`, options)] : [];
+  const kept = result.outcome === 'stranded' && result.backup !== null ? [label('Backup', `${result.backup.path} (${conditionOf(result.backup, result)}); it is kept`, options)] : [];
   lines.push(...kept.flat());
   if (result.next !== null) lines.push('', ...label('Next', ink.strong(result.next), options));
   return lines;
@@ -80,6 +80,12 @@ function putBack({ restored }: ResultDocument, { ink, columns }: SummaryOptions)
   const shown = restored.slice(0, shownRestored).flatMap(({ path, why, step }) => hanging('    ', `${path}  ${ink.quiet(`${why}${blame(step)}`)}`, columns));
   const more = restored.length > shownRestored ? [ink.quiet(`    … and ${restored.length - shownRestored} more`)] : [];
   return ['', ...hanging('  ', `${ink.strong('Put back from the backup')}${only === undefined ? '' : `, after ${only}`}`, columns), ...shown, ...more];
+}
+
+/** It was good when it was written; what the way back found out since counts for more. */
+function conditionOf({ verified }: NonNullable<ResultDocument['backup']>, { failures }: ResultDocument): string {
+  if (failures.some(({ code }) => code === 'BACKUP_CORRUPT' || code === 'BACKUP_MISSING')) return 'not to be trusted, see above';
+  return verified ? 'good' : 'not verified';
 }
 
 function label(name: string, text: string, { ink, columns }: SummaryOptions): readonly string[] {

@@ -2,6 +2,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { lockHolder } from '../lock/lock.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
@@ -10,6 +11,7 @@ import type { Journal } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import { readJournal, type ReadingPorts } from './adapters.ts';
 import { runDir } from './held-run.ts';
+import { heldBy } from './lock-holder.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
 
@@ -89,6 +91,9 @@ async function openRun(journal: Journal): Promise<RunRecord | null> {
 }
 
 async function refuseWhileUnfinished(config: Config): Promise<void> {
+  // First who is at work: the run that he has in hand is not one to be resumed.
+  const holder = lockHolder(config.state);
+  if (holder !== null) throw await heldBy(config, holder);
   await readJournal(config, async (journal) => {
     if (journal !== null) await refuseOpenRun(journal);
   });

@@ -90,6 +90,7 @@ function nextCommand(outcome: Outcome, runId: string | null, cause: Failure | nu
       return null;
     case 'refused':
       if (cause?.code === 'RUN_UNFINISHED') return 'upgrade resume';
+      if (cause?.code === 'RUN_STRANDED') return 'upgrade rollback';
       return cause?.code === 'LOCK_HELD' ? 'upgrade status' : 'upgrade doctor';
     case 'stranded':
       return 'upgrade rollback';

@@ -41,7 +41,7 @@ export const backupFailures = {
     hint: 'Bring the file back, or choose another backup from "upgrade backup list".',
   }),
   BACKUP_CORRUPT: ({ id, path, problem }: { id: string; path: string; problem: string }) => ({
-    message: `The backup ${id} cannot be trusted: ${problem} (${path}). Nothing was changed.`,
+    message: `The backup ${id} cannot be trusted: ${problem} (${path}). Nothing was restored from it.`,
     hint: 'Choose another backup from "upgrade backup list"; if it was just written, check the disk and the memory of this machine.',
   }),
   BACKUP_FORMAT_NEWER: ({ id, found }: { id: string; found: string }) => ({
