@@ -1,6 +1,7 @@
 // Runs the steps that remain, in order.
 // Given the plan and what the journal says of each step; promises that each one is applied and recorded so, or rejects with the failure
 // of the one that is not. An intent is committed before each effect and the outcome after it; steps that a marker row decides share commits.
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
@@ -12,7 +13,12 @@ import { rememberServices, stopServices } from './stopping.ts';
 type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
 
 // More would make a resume examine more marker rows; fewer would cost more commits.
-const largestGroup = 500;
+const largestGroup = 1_000;
+
+/** Steps that were applied and are not recorded so yet: their outcomes go into the commit with the next intents, or into one beside the next group. */
+interface Unrecorded {
+  outcomes: readonly SettledStep[];
+}
 
 export async function orchestration(ports: Needs, run: RunContext, options: { readonly canTurnBack: boolean }): Promise<void> {
   const orders = ordersOf(run.plan, copiesDir(run), 'apply');
@@ -21,14 +27,26 @@ export async function orchestration(ports: Needs, run: RunContext, options: { re
   // A resume that finds every step applied must not stop what an earlier attempt has started again.
   if (orders.some(({ step }) => records.get(step.id)?.status !== 'applied')) await stopServices(ports, run, run.signal);
   let transition = '';
-  for (let at = 0; at < orders.length; ) {
-    checkNotCancelled(run.signal);
-    const group = nextGroup(orders, at);
-    transition = announce(ports, run, group, transition);
-    const remaining = await remainingOf(ports, run, group, records, options);
-    if (remaining.length > 0) await applyGroup(ports, run, remaining);
-    at += group.length;
+  const unrecorded: Unrecorded = { outcomes: [] };
+  try {
+    for (let at = 0; at < orders.length; ) {
+      checkNotCancelled(run.signal);
+      const group = nextGroup(orders, at);
+      transition = announce(ports, run, group, transition);
+      const remaining = await remainingOf(ports, run, group, records, options);
+      if (remaining.length > 0) await applyGroup(ports, run, remaining, unrecorded);
+      at += group.length;
+    }
+  } finally {
+    await record(ports, run, unrecorded);
   }
+}
+
+async function record({ journal }: Needs, run: RunContext, unrecorded: Unrecorded): Promise<void> {
+  const { outcomes } = unrecorded;
+  if (outcomes.length === 0) return;
+  await journal.settleSteps(run.id, outcomes);
+  unrecorded.outcomes = [];
 }
 
 function nextGroup(orders: readonly StepOrder[], at: number): readonly StepOrder[] {
@@ -87,22 +105,48 @@ async function remainingOf(
   return remaining;
 }
 
-async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[]): Promise<void> {
-  for (const { step } of group) ports.events.emit({ type: 'step-started', step: step.id, action: 'apply', description: step.description });
-  await ports.journal.intendSteps(
-    run.id,
-    group.map(({ step }) => step.id),
-    'apply',
-  );
-  const outcomes = await ports.steps.execute(group, run);
-  const settled = group.map((order, index) => settledApply(run, order, outcomes[index]));
-  for (const [index, { stepId, status, durationMs, failure: cause }] of settled.entries()) {
-    const survivors = outcomes[index]?.survivors ?? [];
-    if (survivors.length > 0) ports.events.emit({ type: 'step-survivors', step: stepId, survivors });
-    if (status !== 'applied' && status !== 'failed') continue;
-    ports.events.emit({ type: 'step-finished', step: stepId, action: 'apply', status, durationMs: durationMs ?? 0, ...(cause === undefined ? {} : { failure: cause }) });
+async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[], unrecorded: Unrecorded): Promise<void> {
+  const { events } = ports;
+  const begin = (order: StepOrder | undefined): void => {
+    if (order !== undefined) events.emit({ type: 'step-started', step: order.step.id, action: 'apply', description: order.step.description });
+  };
+  // Told while the rest of the group still runs, so that a long group is no silence, and telling costs no time of its own.
+  let told = 0;
+  const tell = (order: StepOrder, outcome: StepOutcome): void => {
+    const { stepId, status, durationMs, failure: cause } = settledApply(run, order, outcome);
+    const survivors = outcome.survivors ?? [];
+    if (survivors.length > 0) events.emit({ type: 'step-survivors', step: stepId, survivors });
+    if (status === 'applied' || status === 'failed') {
+      events.emit({ type: 'step-finished', step: stepId, action: 'apply', status, durationMs: durationMs ?? 0, ...(cause === undefined ? {} : { failure: cause }) });
+    }
+    told += 1;
+    if (status === 'applied') begin(group[told]);
+  };
+  begin(group[0]);
+  const ids = group.map(({ step }) => step.id);
+  // Recording a long group takes as long as some of its steps: it is done while the next one runs.
+  const isBeside = group.length > 1 && unrecorded.outcomes.length > 1;
+  if (isBeside) await ports.journal.intendSteps(run.id, ids, 'apply');
+  else {
+    await ports.journal.settleAndIntend(run.id, unrecorded.outcomes, ids, 'apply');
+    unrecorded.outcomes = [];
   }
-  await ports.journal.settleSteps(run.id, settled);
+  const [executed, recorded] = await Promise.allSettled([
+    ports.steps.execute(group, run, (outcome) => {
+      const order = group[told];
+      if (order?.step.id === outcome.stepId) tell(order, outcome);
+    }),
+    isBeside ? nextTick().then(() => record(ports, run, unrecorded)) : undefined,
+  ]);
+  if (recorded.status === 'rejected') throw recorded.reason;
+  if (executed.status === 'rejected') throw executed.reason;
+  const outcomes = executed.value;
+  for (const [index, outcome] of outcomes.entries()) {
+    const order = group[index];
+    if (order !== undefined && index >= told) tell(order, outcome);
+  }
+  const settled = group.map((order, index) => settledApply(run, order, outcomes[index]));
+  unrecorded.outcomes = settled;
   const failed = settled.find(({ status }) => status === 'failed');
   // A step without an outcome was not begun, and only cancelling stops a group without a failure.
   if (failed === undefined && outcomes.length < group.length) throw new UpgradeError([cancellation(run.signal)]);

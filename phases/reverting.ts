@@ -1,5 +1,6 @@
 // The steps' part of a rollback: each step that took effect, or may have, is undone in reverse order; the first backward that fails ends it.
 // Promises nothing about the installation itself: the comparison with the backup that follows does.
+import { failure, failuresOf, messageOf } from '../src/model/failure.ts';
 import type { Ports, RunContext } from '../src/model/ports.ts';
 import type { StepOrder, StepStatus } from '../src/model/run.ts';
 import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
@@ -36,7 +37,7 @@ export async function revertSteps(ports: Needs, run: RunContext): Promise<Revert
   for (let at = 0; at < pairs.length; ) {
     const group = nextGroup(pairs, at);
     at += group.length;
-    const failed = await revertGroup(ports, run, group, { byBackup, unclean });
+    const failed = await revertGroupOrTell(ports, run, group, { byBackup, unclean });
     if (failed === null) continue;
     // What was not reached is undone by the backup.
     const rest = pairs.slice(pairs.findIndex(({ apply }) => apply.step.id === failed) + 1);
@@ -70,7 +71,26 @@ function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
   return pairs.slice(at, end);
 }
 
-/** Gives the step whose backward failed. */
+/**
+ * Gives the step whose backward failed. One that cannot even be looked at (its database is noise, its files lie where a file is now) counts as failed:
+ * the backup can still put everything back. Only a journal that cannot be written ends the rollback.
+ */
+async function revertGroupOrTell(ports: Needs, run: RunContext, group: readonly Pair[], left: LeftToBackup): Promise<string | null> {
+  try {
+    return await revertGroup(ports, run, group, left);
+  } catch (error) {
+    const [first] = group;
+    const [problem] = failuresOf(error);
+    if (first === undefined || problem === undefined || problem.code.startsWith('JOURNAL_')) throw error;
+    const step = first.apply.step.id;
+    const told = problem.code === 'INTERNAL' ? failure('UNDO_FAILED', { step, error: messageOf(error) }, { step }) : problem;
+    ports.events.emit({ type: 'warning', message: told.message });
+    // Of a step that failed, why it did is what somebody will want to read.
+    if (first.status !== 'failed') await ports.journal.settleSteps(run.id, [{ stepId: step, status: 'revert-failed', durationMs: null, failure: told }]);
+    return step;
+  }
+}
+
 async function revertGroup(ports: Needs, run: RunContext, group: readonly Pair[], left: LeftToBackup): Promise<string | null> {
   const first = group[0];
   if (first === undefined) return null;

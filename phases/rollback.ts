@@ -1,6 +1,7 @@
 // Puts everything back: the in-doubt or failed step first, then completed steps in reverse; then the installation is compared with the
 // backup and what still differs is restored from it; then services are put back as they were and the probes run.
 // Promises that the installation equals the backup's manifest, or rejects with what does not. Nothing is deleted on the way.
+import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { failure, failuresOf, UpgradeError, type Failure } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
@@ -13,6 +14,9 @@ import { revertSteps, type Reverted } from './reverting.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 import { runProbes } from './verify.ts';
 
+// An effect of its own: a second attempt at the same restore may find the database in place already.
+const replacedDatabase = 'replaced-database';
+
 type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes'>;
 
 // A machine that dies in every rollback would go on for ever; a person may still ask for one more.
@@ -24,13 +28,20 @@ export async function rollback(ports: Needs, run: RunContext, cause: Failure | n
     throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: record.attempts - 1 }, { phase: 'rollback' })]);
   }
   if (cause !== null) ports.events.emit({ type: 'rollback-started', failure: cause });
-  await rememberServices(ports, run);
-  await tellFailures(ports, () => stopServices(ports, run));
+  // A run that never came to its steps has stopped nothing: services that run are left alone.
+  if (await hasTouchedInstallation(ports, run)) {
+    await rememberServices(ports, run);
+    await tellFailures(ports, () => stopServices(ports, run));
+  }
   const reverted = await revertSteps(ports, run);
   await restoreDifferences(ports, run, reverted);
   await ports.steps.removeMarkers(run);
   await putServicesBack(ports, run);
   await checkOldVersion(ports, run);
+}
+
+async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Promise<boolean> {
+  return (await journal.effects(run.id)).length > 0 || (await journal.stepRecords(run.id)).some(({ attempts }) => attempts > 0);
 }
 
 /** Compares with the manifest, restores what differs, compares again. */
@@ -57,6 +68,7 @@ async function restore(ports: Needs, run: RunContext, backup: BackupRecord, diff
     'restore',
     differences.map(({ path: where }) => where),
   );
+  if (differences.some(({ path: where }) => isDatabase(where, run))) await ports.journal.intend(run.id, replacedDatabase, null);
   await ports.backups.restore(backup, { differences, asideDir: path.join(run.dir, 'aside') });
   const after = await ports.backups.compare(backup);
   if (after.differences.length > 0) {
@@ -65,6 +77,22 @@ async function restore(ports: Needs, run: RunContext, backup: BackupRecord, diff
   }
   await ports.journal.settle(run.id, 'restore', null);
   for (const difference of differences) ports.events.emit({ type: 'restored', restored: restoredPath(difference, reverted) });
+}
+
+function isDatabase(where: string, { config }: RunContext): boolean {
+  return Object.entries(config.databases).some(([name, database]) => {
+    if (where === `database:${name}`) return true;
+    return database.kind === 'sqlite' && [database.file, followed(database.file)].includes(path.join(config.root, where));
+  });
+}
+
+/** Backups know a database by where it really lies. */
+function followed(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
 }
 
 function restoredPath({ path: where, kind, why }: Difference, reverted: Reverted): RestoredPath {
@@ -83,7 +111,10 @@ async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
     stepsOf(run.plan).filter(({ id }) => begun.has(id)),
     run.config,
   );
-  const touched = (await ports.journal.effects(run.id)).flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
+  const effects = await ports.journal.effects(run.id);
+  const touched = effects.flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
+  // Whoever ran on still has the database open that was replaced: what it writes from now on would be lost.
+  if (effects.some(({ key }) => key === replacedDatabase)) touched.push(...Object.keys(run.config.services));
   await restartServices(ports, run, new Set([...named, ...touched]), { key: 'put-back' });
   await stopWhatDidNotRun(ports, run);
 }

@@ -136,6 +136,10 @@ export const stepFailures = {
     message: `Step ${step} needs ${interpreter} to run ${file}, which cannot be started: ${error}`,
     hint: `Install ${interpreter}, or correct the first line (#!) of the file.`,
   }),
+  UNDO_FAILED: ({ step, error }: { step: string; error: string }) => ({
+    message: `What step ${step} did could not be taken back by itself: ${error}`,
+    hint: 'Nothing has to be done where the run was rolled back: the backup took its place. If it was not, see what the message names, then "upgrade rollback".',
+  }),
   UNDO_RECORD_CORRUPT: ({ file, line }: { file: string; line: number }) => ({
     message: `The undo record ${file} cannot be read at line ${line}.`,
     hint: 'Keep the file. Restore the installation from the backup: "upgrade backup list", then "upgrade backup restore ID".',
