@@ -15,6 +15,7 @@ import { checkMigrations, type CheckReport } from './session/check.ts';
 import { startDetached } from './session/detach.ts';
 import { followRun, type FollowRequest } from './session/follow.ts';
 import { newRun, resumedRun, type RunEntry } from './session/entry.ts';
+import { obstacles } from './session/obstacles.ts';
 import { findingsFor, preparePlan, type PlanOptions, type PreparedPlan } from './session/planning.ts';
 import { runDetails, type RunDetails } from './session/run-details.ts';
 import { runSession } from './session/run-session.ts';
@@ -72,7 +73,8 @@ export class UpdateManager {
 
   /** What speaks against a plan. Writes nothing. */
   async preflight(plan: PreparedPlan): Promise<readonly Finding[]> {
-    return findingsFor(this.config, this.#adapters, plan);
+    const [standing, found] = await Promise.all([obstacles(this.config), findingsFor(this.config, this.#adapters, plan)]);
+    return [...standing, ...found];
   }
 
   /** The preflight of the upgrade to the highest version. */

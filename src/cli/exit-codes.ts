@@ -1,5 +1,6 @@
 // What a command's end means to the shell: the contract's table.
 import type { Failure } from '../model/failure.ts';
+import type { Finding } from '../model/plan.ts';
 import type { Outcome, ResultDocument } from '../model/run.ts';
 
 export const exitCodes = { done: 0, bug: 1, usage: 2, refused: 3, rolledBack: 10, stopped: 11, stranded: 12, locked: 75 } as const;
@@ -39,6 +40,13 @@ const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_'];
 export function exitCodeOfResult({ outcome, failure }: Pick<ResultDocument, 'outcome' | 'failure'>): number {
   if (outcome === 'refused' && failure?.code === 'LOCK_HELD') return exitCodes.locked;
   return ofOutcome[outcome];
+}
+
+/** Of what the preflight found: whether the upgrade would be refused. */
+export function exitCodeOfFindings(findings: readonly Finding[]): number {
+  const blocking = findings.filter(({ level }) => level === 'block');
+  if (blocking.some(({ code }) => code === 'LOCK_HELD')) return exitCodes.locked;
+  return blocking.length > 0 ? exitCodes.refused : exitCodes.done;
 }
 
 export function exitCodeOfFailures(failures: readonly Failure[]): number {

@@ -24,7 +24,8 @@ export function readInvocation(argv: readonly string[]): Invocation {
   }
   const has = (long: string, short?: string): boolean => flags.some((flag) => flag === long || (short !== undefined && new RegExp(`^-[a-z]*${short}`).test(flag) && !flag.startsWith('-c')));
   return {
-    command: operands[0] ?? null,
+    // What a flag that nobody knows takes is mostly a version or a path.
+    command: operands.find((word) => /^[a-z]+$/i.test(word)) ?? null,
     isJson: has('--json') || flags.includes('--format=json'),
     isEvents: has('--events'),
     isVerbose: has('--verbose', 'v'),

@@ -3,10 +3,13 @@ import { mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ulid } from 'ulid';
+import { shownPath } from '../backup/compare.ts';
+import { readManifest } from '../backup/manifest-file.ts';
+import { isWithin } from '../backup/names.ts';
 import { acquireLock } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
-import type { BackupRecord, Difference, Journal, RestoreReport } from '../model/ports.ts';
+import type { BackupRecord, Journal, RestoreReport } from '../model/ports.ts';
 import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
 import { refuseOpenRun } from './entry.ts';
 import { heldBy } from './lock-holder.ts';
@@ -51,7 +54,7 @@ export async function exportBackup(config: Config, { backups }: ReadingPorts, id
 /** What stood in the way is put aside under `state/aside/<time>`, never deleted. */
 export async function restoreBackup(config: Config, adapters: ReadingPorts, id: string, { paths, dryRun }: RestoreOptions): Promise<RestoreReport> {
   const record = await find(config, id);
-  if (dryRun === true) return wouldRestore(adapters, record, paths);
+  if (dryRun === true) return wouldRestore(config.root, adapters, record, paths);
   return locked(config, adapters, async (journal) => {
     await refuseOpenRun(journal);
     const asideDir = path.join(config.state, 'aside', ulid());
@@ -60,15 +63,22 @@ export async function restoreBackup(config: Config, adapters: ReadingPorts, id: 
   });
 }
 
-async function wouldRestore({ backups }: ReadingPorts, record: BackupRecord, paths: readonly string[] | undefined): Promise<RestoreReport> {
-  const { differences, compared } = await backups.compare(record);
-  const wanted = (difference: Difference): boolean =>
-    paths === undefined || paths.length === 0 || paths.some((wantedPath) => difference.path === wantedPath || difference.path.startsWith(`${wantedPath.replace(/\/+$/, '')}/`));
-  const found = differences.filter(wanted);
+/** What `restore` would do, by the same rules. Throws RESTORE_PATH_UNKNOWN. */
+async function wouldRestore(root: string, { backups }: ReadingPorts, record: BackupRecord, paths: readonly string[] = []): Promise<RestoreReport> {
+  const manifest = await readManifest(record);
+  const databases = new Map<string, string>(manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])));
+  const wanted = paths.map((given) => databases.get(given) ?? path.relative(root, path.resolve(root, given)));
+  for (const [at, one] of wanted.entries()) {
+    const isKnown = manifest.entries.some((entry) => isWithin(shownPath(entry), one)) || manifest.sources.some((source) => source.kind === 'tree' && isWithin(one, source.path));
+    if (!isKnown) throw fail('RESTORE_PATH_UNKNOWN', { id: record.id, path: paths[at] ?? one });
+  }
+  const inScope = (shown: string): boolean => wanted.length === 0 || wanted.some((one) => isWithin(shown, one));
+  const differences = (await backups.compare(record)).differences.filter((difference) => inScope(difference.path));
+  const restored = differences.filter(({ kind }) => kind !== 'created').map((difference) => difference.path);
   return {
-    restored: found.filter(({ kind }) => kind !== 'created').map(({ path: where }) => where),
-    removed: found.filter(({ kind }) => kind === 'created').map(({ path: where }) => where),
-    unchanged: compared - differences.filter(({ kind }) => kind !== 'created').length,
+    restored,
+    removed: differences.filter(({ kind }) => kind === 'created').map((difference) => difference.path),
+    unchanged: manifest.entries.filter((entry) => inScope(shownPath(entry))).length - restored.length,
   };
 }
 

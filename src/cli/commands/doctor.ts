@@ -1,6 +1,6 @@
 // `upgrade doctor`: the preflight alone, with a remedy for each finding. Exit 3 where an upgrade would be refused.
 import { renderFindings } from '../../report/findings.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { exitCodeOfFindings } from '../exit-codes.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
 import type { CommonFlags } from '../flags.ts';
@@ -10,5 +10,5 @@ export async function doctor(flags: CommonFlags, terminal: Terminal): Promise<nu
   const manager = await openManager(flags, terminal);
   const findings = await manager.doctor();
   present(flags, terminal, { findings }, () => renderFindings(findings, { ink: inkFor(flags, terminal), columns: terminal.columns }));
-  return findings.some(({ level }) => level === 'block') ? exitCodes.refused : exitCodes.done;
+  return exitCodeOfFindings(findings);
 }

@@ -4,7 +4,7 @@ import { planDocument, type PlanDocument } from '../../plan/plan-document.ts';
 import { renderFindings } from '../../report/findings.ts';
 import type { PreparedPlan } from '../../session/planning.ts';
 import type { UpdateManager } from '../../update-manager.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { exitCodeOfFindings, exitCodes } from '../exit-codes.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
 import type { RunFlags } from '../flags.ts';
@@ -35,5 +35,5 @@ export async function showPlan(manager: UpdateManager, prepared: PreparedPlan, f
   present({ ...flags, json: flags.json === true || flags.format === 'json' }, terminal, jsonOf(planDocument(prepared, surroundings)), () =>
     flags.format === 'mermaid' ? mermaidOf(prepared.graph, prepared) : [...textOf(planDocument(prepared, { ...surroundings, findings: [] })), '', ...renderFindings(findings, style)],
   );
-  return findings.some(({ level }) => level === 'block') ? exitCodes.refused : exitCodes.done;
+  return exitCodeOfFindings(findings);
 }
