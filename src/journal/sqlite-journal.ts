@@ -5,8 +5,7 @@ import type { UpgradeEvent } from '../model/event.ts';
 import type { LadderBaseline } from '../model/ladder.ts';
 import type { Plan } from '../model/plan.ts';
 import { stepsOf } from '../model/plan.ts';
-import type { Journal } from '../model/ports.ts';
-import type { ServiceState } from '../model/ports.ts';
+import type { Journal, ServiceState, SettledStep } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalDatabase } from './open.ts';
 import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
@@ -96,21 +95,15 @@ export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null 
       return all(stepRecordOf, 'SELECT * FROM run_steps WHERE run_id = ? ORDER BY position', runId);
     },
     async intendSteps(runId, stepIds, action) {
-      const status = action === 'apply' ? 'running' : 'reverting';
-      const at = new Date().toISOString();
-      write(() => {
-        const update = sql(
-          'UPDATE run_steps SET status = ?, attempts = attempts + ?, started_at = COALESCE(started_at, ?) WHERE run_id = ? AND step_id = ?',
-        );
-        for (const id of stepIds) update.run(status, action === 'apply' ? 1 : 0, at, runId, id);
-      });
+      write(() => intend(runId, stepIds, action));
     },
     async settleSteps(runId, outcomes) {
+      write(() => settle(runId, outcomes));
+    },
+    async settleAndIntend(runId, outcomes, stepIds, action) {
       write(() => {
-        const update = sql('UPDATE run_steps SET status = ?, duration_ms = COALESCE(?, duration_ms), failure = COALESCE(?, failure) WHERE run_id = ? AND step_id = ?');
-        for (const { stepId, status, durationMs, failure } of outcomes) {
-          update.run(status, durationMs, failure === undefined ? null : JSON.stringify(failure), runId, stepId);
-        }
+        settle(runId, outcomes);
+        intend(runId, stepIds, action);
       });
     },
     async appliedSteps() {
@@ -190,6 +183,20 @@ export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null 
       }
     },
   };
+
+  function intend(runId: string, stepIds: readonly string[], action: 'apply' | 'revert'): void {
+    const status = action === 'apply' ? 'running' : 'reverting';
+    const at = new Date().toISOString();
+    const update = sql('UPDATE run_steps SET status = ?, attempts = attempts + ?, started_at = COALESCE(started_at, ?) WHERE run_id = ? AND step_id = ?');
+    for (const id of stepIds) update.run(status, action === 'apply' ? 1 : 0, at, runId, id);
+  }
+
+  function settle(runId: string, outcomes: readonly SettledStep[]): void {
+    const update = sql('UPDATE run_steps SET status = ?, duration_ms = COALESCE(?, duration_ms), failure = COALESCE(?, failure) WHERE run_id = ? AND step_id = ?');
+    for (const { stepId, status, durationMs, failure } of outcomes) {
+      update.run(status, durationMs, failure === undefined ? null : JSON.stringify(failure), runId, stepId);
+    }
+  }
 
   function commitPlan(plan: Plan, runId: string): void {
     const at = new Date().toISOString();

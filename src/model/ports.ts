@@ -71,6 +71,8 @@ export interface Journal {
   intendSteps(runId: string, stepIds: readonly string[], action: 'apply' | 'revert'): Promise<void>;
   /** The outcomes of a batch, in one commit. */
   settleSteps(runId: string, outcomes: readonly SettledStep[]): Promise<void>;
+  /** The outcomes of some steps and the intents of those that come next, in one commit. */
+  settleAndIntend(runId: string, outcomes: readonly SettledStep[], stepIds: readonly string[], action: 'apply' | 'revert'): Promise<void>;
   appliedSteps(): Promise<readonly AppliedStep[]>;
   /** The transitions that led here, the oldest first, and the runs that hold their copies: what a downgrade goes back. */
   committedPath(): Promise<readonly { readonly transition: string; readonly runId: string }[]>;
@@ -116,8 +118,11 @@ export interface EffectRecord {
 
 /** Runs steps outside this process. */
 export interface StepExecutor {
-  /** Runs the orders in turn and stops at the first failure; gives an outcome for each one that was begun. Only transactional SQL steps may come several at once. */
-  execute(orders: readonly StepOrder[], run: RunContext): Promise<readonly StepOutcome[]>;
+  /**
+   * Runs the orders in turn and stops at the first failure; gives an outcome for each one that was begun. Only transactional SQL steps may come several at once.
+   * `onDone` hears of those that were done while others of the batch still run, in their order; not of all, and of none that failed.
+   */
+  execute(orders: readonly StepOrder[], run: RunContext, onDone?: (outcome: StepOutcome) => void): Promise<readonly StepOutcome[]>;
   /** What happened to an order whose outcome is not known: the marker row decides, else `check()`, else `unknown`. `done` means that the order's action took effect. */
   examine(order: StepOrder, run: RunContext): Promise<'done' | 'not-done' | 'partial' | 'unknown'>;
   /** Whether a checkpoint was saved by this order, so that it can be taken up again. */

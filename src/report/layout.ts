@@ -56,8 +56,11 @@ export function moment(iso: string): string {
 
 /** Characters as a terminal shows them, without the colours. */
 export function width(text: string): number {
+  const plain = text.includes('\u001b') ? text.replace(colours, '') : text;
+  // Thousands of lines have nothing but letters and our own marks: each of these is one column.
+  if (narrow.test(plain)) return plain.length;
   let columns = 0;
-  for (const { segment } of segments.segment(text.replace(colours, ''))) columns += isWide(segment) ? 2 : 1;
+  for (const { segment } of segments().segment(plain)) columns += isWide(segment) ? 2 : 1;
   return columns;
 }
 
@@ -85,9 +88,17 @@ export function spread(left: string, right: string, columns: number): string {
 }
 
 const colours = /(\u001b\[[0-9;]*m)/g;
-const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+const narrow = /^[\u0020-\u007e✓✗↩▸│→·…’]*$/;
+let segmenter: Intl.Segmenter | null = null;
+
+/** Made when it is needed: making it takes longer than most commands print. */
+function segments(): Intl.Segmenter {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter;
+}
 
 function wrapLine(line: string, columns: number): readonly string[] {
+  if (!line.startsWith(' ') && width(line) <= columns) return [line];
   const lines: string[] = [];
   let current = '';
   for (const word of line.split(' ')) {
@@ -112,7 +123,7 @@ function pieceOf(word: string, columns: number): string {
   let used = 0;
   // A colour is taken whole: half of one would be seen.
   for (const part of word.split(colours)) {
-    const characters = part.startsWith('\u001b') ? [part] : [...segments.segment(part)].map(({ segment }) => segment);
+    const characters = part.startsWith('\u001b') ? [part] : [...segments().segment(part)].map(({ segment }) => segment);
     for (const character of characters) {
       used += width(character);
       if (used > columns) return untilSlash(piece, columns);

@@ -12,9 +12,12 @@ const sequences = new RegExp(
 );
 /** What is left of control characters, but tab and line feed; and what turns the direction of writing round, so that a name looks like another one. */
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** The same for a look beforehand: nearly every text is harmless. */
+const suspicious = new RegExp(controls.source);
 
 /** Strips escape sequences and control characters. Of a line that was written over (`10 %\r20 %`) only the last text stays. */
 export function sanitize(text: string): string {
+  if (!suspicious.test(text)) return text;
   return text
     .replace(sequences, '')
     .replace(/\r+(?=\n|$)/g, '')
@@ -24,6 +27,7 @@ export function sanitize(text: string): string {
 
 /** Shows them instead, as `\x1b`: for files and pages, where it matters what was there. */
 export function escapeControls(text: string): string {
+  if (!suspicious.test(text)) return text;
   return text.replace(controls, (character) => {
     const code = character.codePointAt(0) ?? 0;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;

@@ -19,13 +19,21 @@ export function createScrubber(secrets: readonly string[]): Scrub {
   return (text) => text.replace(pattern, mask);
 }
 
-/** The same shape with every text in it scrubbed, keys too. */
+/** The same shape with every text in it scrubbed, keys too. What has nothing to scrub is given back as it is: that is nearly all, thousands of times. */
 export function scrubValue<T>(value: T, scrub: Scrub): T;
 export function scrubValue(value: unknown, scrub: Scrub): unknown {
   if (typeof value === 'string') return scrub(value);
-  if (Array.isArray(value)) return value.map((item) => scrubValue<unknown>(item, scrub));
-  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return isClean(value, scrub) ? value : value.map((item) => scrubValue<unknown>(item, scrub));
+  if (typeof value !== 'object' || value === null || isClean(value, scrub)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [scrub(key), scrubValue<unknown>(item, scrub)]));
+}
+
+function isClean(value: object, scrub: Scrub): boolean {
+  for (const [key, item] of Object.entries(value)) {
+    if (typeof item === 'string' ? scrub(item) !== item : typeof item === 'object' && item !== null && !isClean(item, scrub)) return false;
+    if (scrub(key) !== key) return false;
+  }
+  return true;
 }
 
 function partsOf(secret: string): readonly string[] {

@@ -17,13 +17,17 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
   let lastRun: string | null = null;
   const told = new Set<number>();
   return {
-    execute: async (orders, run) => {
+    execute: async (orders, run, onDone) => {
       lastRun = run.id;
       const outcomes: StepOutcome[] = [];
       for (const batch of batchesOf(orders)) {
         if (run.signal.aborted) break;
         const [first] = batch;
-        const settled = isScript(first) ? [await executeScript(first, run, options)] : await hosted.execute(batch, run);
+        // A script may copy or replace a database file: nobody may have it open.
+        if (isScript(first)) await hosted.release();
+        // A script may copy or replace a database's file: nothing of it may be open, nor lie in a WAL.
+        if (isScript(first)) await hosted.release();
+        const settled = isScript(first) ? [await executeScript(first, run, options)] : await hosted.execute(batch, run, onDone);
         outcomes.push(...settled);
         for (const { survivors = [] } of settled) for (const { pid } of survivors) told.add(pid);
         if (settled.length < batch.length || settled.at(-1)?.status === 'failed') break;

@@ -20,7 +20,7 @@ import { fileOf } from './script.ts';
 
 export interface HostedRunner {
   /** One module step, or any number of SQL steps. */
-  readonly execute: (orders: readonly StepOrder[], run: RunContext) => Promise<readonly StepOutcome[]>;
+  readonly execute: (orders: readonly StepOrder[], run: RunContext, onDone?: (outcome: StepOutcome) => void) => Promise<readonly StepOutcome[]>;
   /** What the step's `check()` answers; `null` where it has none or it failed. */
   readonly check: (order: StepOrder, run: RunContext) => Promise<unknown>;
   /** Closes the host's databases: somebody else may replace the files afterwards. */
@@ -78,7 +78,7 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
     options.events.emit({ type: 'step-progress', step, done, total, note: options.scrub(note), transient: true });
   };
 
-  const execute: HostedRunner['execute'] = async (orders, run) => {
+  const execute: HostedRunner['execute'] = async (orders, run, onDone) => {
     const [first] = orders;
     if (first === undefined) return [];
     const { host, hostRun } = await hostFor(run);
@@ -97,6 +97,8 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
       if (reply.type === 'finished') usedChildren = reply.usedChildren;
       if (reply.type !== 'settled') return;
       reported.push(...reply.outcomes);
+      // A module's outcome is whole only with its survivors, and it comes alone.
+      if (onDone !== undefined && !isModule) for (const outcome of reply.outcomes) if (outcome.status === 'done') onDone(outcome);
       lastSign = performance.now();
       guard.restartClock();
     });
