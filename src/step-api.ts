@@ -106,7 +106,7 @@ export interface StepFiles {
   /** Comments and order are kept. */
   readonly updateYaml: (path: string, change: (doc: YamlDocument) => unknown) => Promise<void>;
   /** `change` may alter what it is given or return another value. Indentation is kept. */
-  readonly updateJson: (path: string, change: (value: any) => unknown) => Promise<void>;
+  readonly updateJson: <Value = Record<string, unknown>>(path: string, change: (value: Value) => unknown) => Promise<void>;
   /** `null` removes a key. Comments and order are kept. */
   readonly updateEnv: (path: string, change: EnvChange | ((values: Readonly<Record<string, string>>) => EnvChange)) => Promise<void>;
   readonly move: (from: string, to: string) => Promise<void>;

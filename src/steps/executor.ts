@@ -23,8 +23,6 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
       for (const batch of batchesOf(orders)) {
         if (run.signal.aborted) break;
         const [first] = batch;
-        // A script may copy or replace a database file: nobody may have it open.
-        if (isScript(first)) await hosted.release();
         // A script may copy or replace a database's file: nothing of it may be open, nor lie in a WAL.
         if (isScript(first)) await hosted.release();
         const settled = isScript(first) ? [await executeScript(first, run, options)] : await hosted.execute(batch, run, onDone);

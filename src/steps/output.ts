@@ -2,6 +2,7 @@
 // Works on blocks, not lines: a step that prints a gigabyte must cost neither memory nor time.
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { messageOf } from '../model/failure.ts';
 
 export type OutputStream = 'stdout' | 'stderr' | 'log';
@@ -27,6 +28,8 @@ export interface Output {
 }
 
 const headBytes = 4 * 1024 * 1024;
+/** From here on it may become a flood. */
+const muchBytes = 256 * 1024;
 const tailBytes = 64 * 1024;
 const longestLine = 8 * 1024;
 const lastLines = 20;
@@ -49,6 +52,7 @@ export function createOutput(request: OutputRequest): Output {
   let recentSize = 0;
   const tail = createTail(tailBytes);
   let floodSize = 0;
+  let isMuch = false;
   let onComplete: (() => void) | null = null;
 
   const complete = (state: StreamState): void => {
@@ -108,6 +112,10 @@ export function createOutput(request: OutputRequest): Output {
   return {
     write: (stream, chunk) => {
       const state = states[stream];
+      if (!isMuch && log.size() >= muchBytes) {
+        isMuch = true;
+        keepYoungSpaceSmall(true);
+      }
       if (log.size() >= headBytes) return flood(stream, chunk);
       const joined = state.carry.length === 0 ? chunk : Buffer.concat([state.carry, chunk]);
       const end = joined.lastIndexOf(10) + 1;
@@ -117,12 +125,14 @@ export function createOutput(request: OutputRequest): Output {
         block(stream, `${state.carry.toString('utf8')}\n`);
         state.carry = Buffer.alloc(0);
       }
+      freeChunk(chunk);
     },
     isComplete: () => states.stdout.isComplete && states.stderr.isComplete,
     whenComplete: (listener) => {
       onComplete = listener;
     },
     close: () => {
+      if (isMuch) keepYoungSpaceSmall(false);
       for (const stream of ['stdout', 'stderr'] as const) {
         const { carry } = states[stream];
         if (carry.length > 0) block(stream, `${carry.toString('utf8')}\n`);
@@ -162,6 +172,11 @@ function cleanText(text: string): string {
 function freeChunk({ buffer, byteLength }: Buffer): void {
   // A chunk that fills its buffer owns it. Node lets only smaller ones share one.
   if (buffer instanceof ArrayBuffer && byteLength > Buffer.poolSize / 2 && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
+/** V8 answers a flood of short-lived chunks by growing its young space by some 50 MB, and keeps it. 2 is its own factor. */
+function keepYoungSpaceSmall(isSmall: boolean): void {
+  setFlagsFromString(`--semi-space-growth-factor=${isSmall ? 1 : 2}`);
 }
 
 interface Tail {

@@ -33,9 +33,9 @@ function registerOnce(): void {
     resolve: (specifier, context, next) => (specifier === 'rungs' ? { url: api, format: formatOfApi(api), shortCircuit: true } : next(specifier, context)),
     load: (url, context, next) => {
       const path = url.split('?', 1)[0] ?? url;
-      if (/\.ts$/.test(path)) return next(url, { ...context, format: 'module-typescript' });
+      if (path.endsWith('.ts')) return next(url, { ...context, format: 'module-typescript' });
       // Which kind a `.js` is must not hang on the package.json that happens to lie above it.
-      if (/\.js$/.test(path) && path.startsWith('file:') && !path.includes('/node_modules/')) {
+      if (path.endsWith('.js') && path.startsWith('file:') && !path.includes('/node_modules/')) {
         return next(url, { ...context, format: looksLikeModule(readFileSync(fileURLToPath(path), 'utf8')) ? 'module' : 'commonjs' });
       }
       return next(url, context);
