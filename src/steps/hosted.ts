@@ -30,6 +30,7 @@ export interface HostedRunner {
 
 /** How long output may be on its way after the outcome has come. */
 const outputDeadlineMs = 2_000;
+const releaseDeadlineMs = 5_000;
 
 export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
   let current: { readonly runId: string; readonly host: StepHost; readonly hostRun: HostRun } | null = null;
@@ -147,7 +148,13 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
   };
 
   const release = async (): Promise<void> => {
-    if (current?.host.exit() === null) await current.host.request({ type: 'release' }, () => {});
+    if (current?.host.exit() !== null) return;
+    const released = current.host.request({ type: 'release' }, () => {}).then(() => true);
+    const deadline = new AbortController();
+    const isReleased = await Promise.race([released, sleep(releaseDeadlineMs, false, { signal: deadline.signal }).catch(() => false)]);
+    deadline.abort();
+    // What a module has left behind in the process keeps it busy: ending the process lets go of the files too.
+    if (!isReleased) await close();
   };
 
   return { execute, check, release, close };

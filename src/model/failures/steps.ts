@@ -112,6 +112,10 @@ export const stepFailures = {
     message: `Step ${step} cannot open database "${database}" at ${file}: ${error}`,
     hint: 'Check that the file is there, is a SQLite database, and may be written by this user.',
   }),
+  STEP_DATABASE_REPLACED: ({ step, database, file }: { step: string; database: string; file: string }) => ({
+    message: `When step ${step} wanted to write, database "${database}" was no longer the file ${file} that had been opened: somebody has replaced or removed it.`,
+    hint: 'A step that replaces the file must not use ctx.sqlite on it as well, and must leave no process behind: make two steps of it.',
+  }),
   STEP_DATABASE_BUSY: ({ step, database, waitedMs }: { step: string; database: string; waitedMs: number }) => ({
     message: `Step ${step} waited ${seconds(waitedMs)} for database "${database}", which another process keeps locked.`,
     hint: 'Stop whatever writes to it during the upgrade (stopDuringUpgrade: true for its service), or raise timeouts.lock.',

@@ -1,4 +1,5 @@
 // Connections to SQLite databases: opened once, kept while steps follow each other, closed before anybody else may replace the file.
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { StatementSync } from 'node:sqlite';
 import { fail, messageOf } from '../../model/failure.ts';
@@ -11,6 +12,8 @@ export interface Connection {
   readonly db: DatabaseSync;
   readonly markers: Markers;
   readonly isInTransaction: () => boolean;
+  /** Throws STEP_DATABASE_REPLACED where the file at its place is another one by now: what is written would be lost. */
+  readonly expectInPlace: (stepId: string) => void;
   /** Waits up to the busy timeout for other writers. */
   readonly begin: () => void;
   readonly commit: () => void;
@@ -33,6 +36,7 @@ export function createConnections(run: HostRun): Connections {
   return {
     open: (name, stepId) => {
       const found = open.get(name) ?? connect(run, name, stepId);
+      found.expectInPlace(stepId);
       open.set(name, found);
       return found;
     },
@@ -58,14 +62,15 @@ function connect(run: HostRun, name: string, stepId: string): Connection {
   const config = run.databases[databaseOf(run, name, stepId)];
   if (config?.kind !== 'sqlite') throw fail('STEP_DATABASE_KIND', { step: stepId, database: name, kind: 'PostgreSQL' }, { step: stepId });
   try {
-    return wrap(name, new DatabaseSync(config.file, { timeout: run.busyMs }));
+    return wrap(name, config.file, new DatabaseSync(config.file, { timeout: run.busyMs }));
   } catch (error) {
     if (isBusy(error)) throw fail('STEP_DATABASE_BUSY', { step: stepId, database: name, waitedMs: run.busyMs }, { step: stepId });
     throw fail('STEP_DATABASE_OPEN', { step: stepId, database: name, file: config.file, error: messageOf(error) }, { step: stepId }, error);
   }
 }
 
-function wrap(name: string, db: DatabaseSync): Connection {
+function wrap(name: string, file: string, db: DatabaseSync): Connection {
+  const opened = statSync(file);
   db.exec('PRAGMA synchronous = FULL');
   const markers = openMarkers(db);
   const statements = new Map<string, StatementSync>();
@@ -76,6 +81,10 @@ function wrap(name: string, db: DatabaseSync): Connection {
     db,
     markers,
     isInTransaction: () => db.isTransaction,
+    expectInPlace: (stepId) => {
+      const found = statSync(file, { throwIfNoEntry: false });
+      if (found?.ino !== opened.ino || found.dev !== opened.dev) throw fail('STEP_DATABASE_REPLACED', { step: stepId, database: name, file }, { step: stepId });
+    },
     begin: () => void begin.run(),
     commit: () => void commit.run(),
     // Some errors end the transaction by themselves.

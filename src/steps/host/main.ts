@@ -7,7 +7,7 @@ import { createConnections } from './connections.ts';
 import type { Connections } from './connections.ts';
 import { watchInterruptions } from './interruptions.ts';
 import { controlPrefix } from './protocol.ts';
-import type { CancelReason, HostOrder, HostReply, HostRequest, HostRun } from './protocol.ts';
+import type { HostOrder, HostReply, HostRequest, HostRun } from './protocol.ts';
 
 /** Outcomes go back in batches: a message for each would cost more than a small SQL step itself. */
 const flushEveryMs = 40;
@@ -84,8 +84,10 @@ async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
 }
 
 async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null> {
-  const { runModuleHalf } = await import('./module-step.ts');
+  const { runModuleHalf, reachesFiles } = await import('./module-step.ts');
   enter(order, run);
+  // What earlier steps wrote may still lie in a WAL, which would be missing in a copy of the file, and be played into the file that replaces it.
+  if (reachesFiles(order)) closeConnections();
   const failed = await runModuleHalf({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
   // Behind the last line of the step, on both pipes: only then its output is complete.
   const end = `${controlPrefix(run.nonce)}E\n`;

@@ -1,6 +1,7 @@
 // Runs one half of a module step. Given its context, promises one failure of its own kind for every way in which user code can go wrong.
-import { setImmediate as nextTick } from 'node:timers/promises';
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { failure, messageOf, UpgradeError } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
 import type { Connections } from './connections.ts';
@@ -8,7 +9,7 @@ import { createContext } from './context.ts';
 import { isInterruption } from './interruptions.ts';
 import type { Interruptions } from './interruptions.ts';
 import { loadModule, placeInStack } from './module-loader.ts';
-import type { CancelReason, HostOrder, HostReply, HostRun } from './protocol.ts';
+import type { HostOrder, HostReply, HostRun } from './protocol.ts';
 import { openSession } from './session.ts';
 
 export interface HalfRequest {
@@ -16,7 +17,7 @@ export interface HalfRequest {
   readonly run: HostRun;
   readonly connections: Connections;
   readonly interruptions: Interruptions;
-  /** Aborted with a `CancelReason`. */
+  /** Aborted with the protocol's `CancelReason`. */
   readonly signal: AbortSignal;
   readonly send: (reply: HostReply) => void;
 }
@@ -43,6 +44,11 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
     session.abandon();
     return failureOf(order, run, error, signal);
   }
+}
+
+/** Whether a step may come at files otherwise than by its databases' handles. Most steps do not, and for those a connection stays open. */
+export function reachesFiles({ file }: HostOrder): boolean {
+  return /\b(?:exec|files|require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/.test(readFileSync(file, 'utf8'));
 }
 
 /** Runs `check()`; the answer is not yet looked at. */
@@ -85,7 +91,7 @@ function failureOf(order: HostOrder, run: HostRun, error: unknown, signal: Abort
   return failure('STEP_THREW', { ...half, ...describe(order, error) }, { ...extra, ...placeOf(order, error) });
 }
 
-function cancelled(order: HostOrder, reason: CancelReason | unknown): Failure {
+function cancelled(order: HostOrder, reason: unknown): Failure {
   const half = { step: order.id, direction: order.direction };
   return reason === 'timeout' ? failure('STEP_TIMEOUT', { ...half, timeoutMs: 0 }, { step: order.id }) : failure('STEP_CANCELLED', half, { step: order.id });
 }

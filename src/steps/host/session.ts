@@ -97,6 +97,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
       // A revert also ends the marker of databases that only its apply had used.
       const marked = order.action === 'revert' ? markedConnections(run, order, connections, used) : [...used.values()];
       for (const connection of marked) {
+        connection.expectInPlace(order.id);
         if (!connection.isInTransaction()) connection.begin();
         if (order.action === 'apply') connection.markers.set(run.runId, order.id, names);
         else connection.markers.clear(run.runId, order.id);
