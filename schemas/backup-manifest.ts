@@ -1,15 +1,15 @@
-// The shape of `<id>.manifest.json`: everything that a backup holds, entry by entry. Paths are checked by `src/backup/manifest.ts`.
-import { z } from 'zod';
+// The shape of `<id>.manifest.json`: everything that a backup holds, entry by entry. Paths are checked by `src/backup/manifest-file.ts`.
+import * as z from 'zod/mini';
 
-const count = z.number().int().nonnegative();
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
-const nanoseconds = z.string().regex(/^-?\d{1,20}$/);
+const count = z.number().check(z.int(), z.nonnegative());
+const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const nanoseconds = z.string().check(z.regex(/^-?\d{1,20}$/));
 
 const common = {
   /** Relative to the root, `/` between parts; the empty path is the root itself. Bytes that are not UTF-8 are lone surrogates U+DC80 to U+DCFF. */
   path: z.string(),
   /** Permission bits with setuid, setgid and sticky. */
-  mode: count.max(0o7777),
+  mode: z.number().check(z.int(), z.nonnegative(), z.maximum(0o7777)),
   uid: count,
   gid: count,
   /** Nanoseconds since 1970. */
@@ -32,11 +32,18 @@ export const logicalDigestSchema = z.strictObject({ schema: digest, tables: z.re
 
 export const manifestEntrySchema = z.discriminatedUnion('type', [
   z.strictObject({ ...common, type: z.literal('dir') }),
-  z.strictObject({ ...common, ...content, type: z.literal('file'), sparse: z.boolean(), seen: seen.nullable() }),
+  z.strictObject({ ...common, ...content, type: z.literal('file'), sparse: z.boolean(), seen: z.nullable(seen) }),
   z.strictObject({ ...common, type: z.literal('hardlink'), target: z.string() }),
   z.strictObject({ ...common, type: z.literal('link'), target: z.string() }),
   /** A consistent copy of a SQLite database; `location` where it lies outside the root. */
-  z.strictObject({ ...common, ...content, type: z.literal('database'), name: z.string(), location: z.string().nullable(), logical: logicalDigestSchema }),
+  z.strictObject({
+    ...common,
+    ...content,
+    type: z.literal('database'),
+    name: z.string(),
+    location: z.nullable(z.string()),
+    logical: logicalDigestSchema,
+  }),
   /** Sockets, FIFOs and devices are listed and not packed. */
   z.strictObject({ ...common, type: z.literal('special'), kind: z.enum(['socket', 'fifo', 'character device', 'block device']) }),
 ]);
@@ -45,17 +52,17 @@ export const manifestSourceSchema = z.strictObject({
   path: z.string(),
   /** `tree` is walked; a `database` may lie outside the root. */
   kind: z.enum(['tree', 'database']),
-  name: z.string().nullable(),
-  location: z.string().nullable(),
+  name: z.nullable(z.string()),
+  location: z.nullable(z.string()),
 });
 
 export const backupManifestSchema = z.strictObject({
   format: z.literal('rungs-backup'),
   formatVersion: z.literal(1),
-  id: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$/),
+  id: z.string().check(z.regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$/)),
   product: z.string(),
-  version: z.string().nullable(),
-  runId: z.string().nullable(),
+  version: z.nullable(z.string()),
+  runId: z.nullable(z.string()),
   createdAt: z.string(),
   root: z.string(),
   sources: z.array(manifestSourceSchema),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { ManifestEntry } from '../model/manifest.ts';
-import { createFrameUnpacker, type FrameCodec } from './frame-codec.ts';
+import { createSlot, readFrame, startsOf, type Slot } from './frame-reader.ts';
 import type { Frame } from './frame-writer.ts';
 import { loadTarHeaders, padding, parseRecords, type TarEntry } from './tar-header.ts';
 
@@ -68,8 +68,16 @@ const tarTypes = { dir: 'Directory', file: 'File', database: 'File', link: 'Symb
 function expectSame(entry: ManifestEntry, found: TarEntry, at: number): void {
   const isContent = entry.type === 'file' || entry.type === 'database';
   const target = entry.type === 'link' || entry.type === 'hardlink' ? entry.target : '';
-  const isSame = entry.path === found.path && tarTypes[entry.type] === found.type && entry.mode === found.mode && entry.uid === found.uid && entry.gid === found.gid
-    && entry.mtime === found.mtime && (isContent ? entry.size : 0) === found.size && target === found.target && (!isContent || entry.at === at);
+  const isSame =
+    entry.path === found.path &&
+    tarTypes[entry.type] === found.type &&
+    entry.mode === found.mode &&
+    entry.uid === found.uid &&
+    entry.gid === found.gid &&
+    entry.mtime === found.mtime &&
+    (isContent ? entry.size : 0) === found.size &&
+    target === found.target &&
+    (!isContent || entry.at === at);
   if (!isSame) throw new TypeError(`"${found.path}" is not what the manifest lists there ("${entry.path}")`);
 }
 
@@ -90,7 +98,11 @@ export interface TarReader {
 /** Nothing that an archive says can make it use more memory than a few frames. */
 const largestRecords = 1 << 20;
 
-export async function createTarReader(file: FileHandle, frames: readonly Frame[], { onFrame }: { onFrame?: (packed: Buffer) => void } = {}): Promise<TarReader> {
+export async function createTarReader(
+  file: FileHandle,
+  frames: readonly Frame[],
+  { onFrame }: { onFrame?: (packed: Buffer) => void } = {},
+): Promise<TarReader> {
   const headers = await loadTarHeaders();
   const starts = startsOf(frames);
   const slots = Array.from({ length: 2 }, () => createSlot(frames));
@@ -131,7 +143,7 @@ export async function createTarReader(file: FileHandle, frames: readonly Frame[]
       return chunk.subarray(offset, offset + size);
     }
     const parts: Buffer[] = [];
-    for (let left = size; left > 0; ) {
+    for (let left = size; left > 0;) {
       const part = await some(left);
       parts.push(Buffer.from(part));
       left -= part.length;
@@ -170,7 +182,7 @@ export async function createTarReader(file: FileHandle, frames: readonly Frame[]
       }
     },
     body: async (size, sink) => {
-      for (let left = size; left > 0; ) {
+      for (let left = size; left > 0;) {
         const part = await some(left);
         sink(part);
         left -= part.length;
@@ -190,40 +202,4 @@ export async function createTarReader(file: FileHandle, frames: readonly Frame[]
       for (const { unpacker } of slots) unpacker.close();
     },
   };
-}
-
-function startsOf(frames: readonly Frame[]): readonly { readonly archive: number; readonly tar: number }[] {
-  let archive = 0;
-  let tar = 0;
-  return frames.map(([bytes, tarBytes]) => {
-    const start = { archive, tar };
-    archive += bytes;
-    tar += tarBytes;
-    return start;
-  });
-}
-
-interface Slot {
-  readonly unpacker: FrameCodec;
-  readonly packed: Buffer;
-  readonly tar: Buffer;
-  index: number;
-  job: Promise<unknown>;
-}
-
-function createSlot(frames: readonly Frame[]): Slot {
-  const [packed, tar] = [0, 1].map((side) => frames.reduce((most, frame) => Math.max(most, frame[side] ?? 0), 0));
-  return { unpacker: createFrameUnpacker(), packed: Buffer.allocUnsafeSlow(packed ?? 0), tar: Buffer.allocUnsafeSlow(tar ?? 0), index: -1, job: Promise.resolve() };
-}
-
-async function readFrame(file: FileHandle, frames: readonly Frame[], starts: ReturnType<typeof startsOf>, index: number, { unpacker, packed, tar }: Slot): Promise<void> {
-  const [bytes, tarBytes] = frames[index] ?? [0, 0];
-  for (let done = 0; done < bytes; ) {
-    const { bytesRead } = await file.read(packed, done, bytes - done, (starts[index]?.archive ?? 0) + done);
-    if (bytesRead === 0) throw new TypeError('it is truncated');
-    done += bytesRead;
-  }
-  // The target's size stops a frame that claims to be small and unpacks without end.
-  const length = await unpacker.run(packed.subarray(0, bytes), tar.subarray(0, tarBytes));
-  if (length !== tarBytes) throw new TypeError('a part of it unpacks to another size');
 }

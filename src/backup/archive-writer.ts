@@ -24,6 +24,8 @@ export interface PackRequest {
 }
 
 const attempts = 4;
+/** Within one tick of the kernel's clock (at most 10 ms) a second write leaves the same time as the first: such a file is left to cool before it is read. */
+const tickMs = 20;
 /** More than the headers of the longest path need. */
 const headerRoom = 16 << 10;
 
@@ -71,7 +73,10 @@ export async function pack(request: PackRequest): Promise<readonly ManifestEntry
   return packed;
 }
 
-type Outcome = { readonly kind: 'packed'; readonly entry: ManifestEntry } | { readonly kind: 'changed' | 'gone' } | { readonly kind: 'unreadable'; readonly why: string };
+type Outcome =
+  | { readonly kind: 'packed'; readonly entry: ManifestEntry }
+  | { readonly kind: 'changed' | 'gone' }
+  | { readonly kind: 'unreadable'; readonly why: string };
 
 async function packFile(found: Found, request: PackRequest): Promise<Outcome> {
   const { writer, root, sleep } = request;
@@ -88,12 +93,18 @@ async function packFile(found: Found, request: PackRequest): Promise<Outcome> {
       return { kind: 'unreadable', why: messageOf(error).split(',')[0] ?? '' };
     }
     try {
-      const before = fstatSync(descriptor, { bigint: true });
+      let before = fstatSync(descriptor, { bigint: true });
+      if (Date.now() - Number(before.ctimeMs) < tickMs) {
+        await sleep(tickMs);
+        before = fstatSync(descriptor, { bigint: true });
+      }
       const isWhole = before.isFile() && Number(before.size) + headerRoom <= frameSize;
       if (isWhole && writer.free().length < Number(before.size) + headerRoom) await writer.cut();
       // What fits in one frame is simply not kept if it changed; for larger ones the archive goes back to where it was.
       const mark = isWhole ? null : await writer.mark();
-      const entry = before.isFile() ? await (isWhole ? packSmall(descriptor, before, found, request) : packLarge(descriptor, before, found, request)) : null;
+      const entry = before.isFile()
+        ? await (isWhole ? packSmall(descriptor, before, found, request) : packLarge(descriptor, before, found, request))
+        : null;
       if (entry !== null) return { kind: 'packed', entry };
       if (mark !== null) await writer.rewind(mark);
     } catch (error) {
@@ -132,7 +143,7 @@ async function packLarge(descriptor: number, before: BigIntStats, found: Found, 
   const at = writer.position();
   await writer.append(headers.encode(tarEntryOf(found, before, copies)));
   const hash: Hash = createHash('sha256');
-  for (let done = 0; done < size; ) {
+  for (let done = 0; done < size;) {
     signal?.throwIfAborted();
     const part = writer.free().subarray(0, Math.min(1 << 20, size - done));
     const count = readSync(descriptor, part, 0, part.length, null);
@@ -175,10 +186,22 @@ function tarEntryOf(found: Found, stat: BigIntStats, copies: PackRequest['copies
   return { ...statOf(found, stat, copies), type: 'File', size: Number(stat.size), target: '' };
 }
 
-function entryOf(found: Found, stat: BigIntStats, content: { size: number; sha256: string; at: number }, { copies, settledMs }: PackRequest): ManifestEntry {
+function entryOf(
+  found: Found,
+  stat: BigIntStats,
+  content: { size: number; sha256: string; at: number },
+  { copies, settledMs }: PackRequest,
+): ManifestEntry {
   const copy = copies.get(found.path);
   if (copy !== undefined && found.database !== null) {
-    return { ...commonOf(found), type: 'database', ...content, name: found.database.name ?? '', location: found.database.location, logical: copy.logical };
+    return {
+      ...commonOf(found),
+      type: 'database',
+      ...content,
+      name: found.database.name ?? '',
+      location: found.database.location,
+      logical: copy.logical,
+    };
   }
   // A write within the same tick of the clock leaves no trace in the ctime, nor does one through a mapping whose page is not yet written back.
   const isSettled = Number(stat.ctimeMs) + settledMs < Date.now();

@@ -1,7 +1,22 @@
 // Keeps what a restore takes away: nothing that was there before is ever destroyed.
 import {
-  chmodSync, closeSync, constants, copyFileSync, fsyncSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, readlinkSync, renameSync, rmdirSync, symlinkSync,
-  unlinkSync, type Stats,
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { namesIn, toBytes } from './names.ts';

@@ -66,13 +66,19 @@ function created(entries: readonly Found[], listed: ReadonlySet<string>): readon
   for (const { path, type, database } of entries) {
     if (listed.has(path) || type === 'special') continue;
     if (folder !== null && path.startsWith(`${folder}/`)) continue;
-    found.push({ path: database?.location == null ? path : `database:${database.name}`, kind: 'created', why: 'created since' });
+    const isOutside = database !== null && database.location !== null;
+    found.push({ path: isOutside ? `database:${database.name}` : path, kind: 'created', why: 'created since' });
     folder = type === 'dir' ? path : null;
   }
   return found;
 }
 
-async function whyDifferent(entry: Exclude<ManifestEntry, { type: 'special' }>, found: Found, request: CompareRequest, inodes: ReadonlyMap<string, string>): Promise<readonly string[]> {
+async function whyDifferent(
+  entry: Exclude<ManifestEntry, { type: 'special' }>,
+  found: Found,
+  request: CompareRequest,
+  inodes: ReadonlyMap<string, string>,
+): Promise<readonly string[]> {
   const wanted = entry.type === 'hardlink' || entry.type === 'database' ? 'file' : entry.type;
   if (found.type !== wanted) return ['type'];
   const why: string[] = [];
@@ -86,7 +92,8 @@ async function whyDifferent(entry: Exclude<ManifestEntry, { type: 'special' }>, 
     if (found.size !== entry.size) why.push('size');
     else if (!isUntouched(entry, found) && (await contentOf(join(request.root, entry.path))) !== entry.sha256) why.push('content');
   }
-  if (entry.type === 'database') why.push(...(await whyDatabaseDiffers(entry, entry.location ?? join(request.root, entry.path), request.signal)));
+  if (entry.type === 'database')
+    why.push(...(await whyDatabaseDiffers(entry, entry.location ?? join(request.root, entry.path), request.signal)));
   return why;
 }
 
@@ -125,16 +132,24 @@ async function whyDatabaseDiffers(entry: EntryOf<'database'>, file: string, sign
   const isAlone = sidecars.every((suffix) => suffix === '-shm' || (statOrNull(file + suffix)?.size ?? 0) === 0);
   if (isAlone && existsSync(file) && statOrNull(file)?.size === entry.size && (await contentOf(file)) === entry.sha256) return [];
   try {
-    return await readStill(file, async (database) => {
-      if (integrityProblems(database).length > 0) return ['damaged'];
-      const { schema, tables, digest } = await digestOf(database, signal);
-      if (digest === entry.logical.digest) return [];
-      const names = [...new Set([...Object.keys(tables), ...Object.keys(entry.logical.tables)])];
-      const rows = names.filter((name) => tables[name]?.digest !== entry.logical.tables[name]?.digest);
-      return [...(schema === entry.logical.schema ? [] : ['schema']), ...(rows.length === 0 ? [] : [`rows of ${rows.slice(0, 5).join(', ')}${rows.length > 5 ? ' and others' : ''}`])];
-    }, { name: entry.name, ...(signal === undefined ? {} : { signal }) });
+    return await readStill(
+      file,
+      async (database) => {
+        if (integrityProblems(database).length > 0) return ['damaged'];
+        const { schema, tables, digest } = await digestOf(database, signal);
+        if (digest === entry.logical.digest) return [];
+        const names = [...new Set([...Object.keys(tables), ...Object.keys(entry.logical.tables)])];
+        const rows = names.filter((name) => tables[name]?.digest !== entry.logical.tables[name]?.digest);
+        return [
+          ...(schema === entry.logical.schema ? [] : ['schema']),
+          ...(rows.length === 0 ? [] : [`rows of ${rows.slice(0, 5).join(', ')}${rows.length > 5 ? ' and others' : ''}`]),
+        ];
+      },
+      { name: entry.name, ...(signal === undefined ? {} : { signal }) },
+    );
   } catch (error) {
-    if (error instanceof UpgradeError && error.failures.some(({ code }) => code === 'DATABASE_CORRUPT' || code === 'DATABASE_UNREACHABLE')) return ['damaged'];
+    if (error instanceof UpgradeError && error.failures.some(({ code }) => code === 'DATABASE_CORRUPT' || code === 'DATABASE_UNREACHABLE'))
+      return ['damaged'];
     throw error;
   }
 }

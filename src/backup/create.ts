@@ -54,7 +54,13 @@ export async function createBackup(request: CreateRequest, context: CreateContex
       root: config.root,
       sources: [...sources],
       exclude: [...config.backup.exclude],
-      archive: { file: `${request.id}.tar.zst`, sha256, bytes, tarBytes, frames: frames.map(([packedBytes, unpacked]): [number, number] => [packedBytes, unpacked]) },
+      archive: {
+        file: `${request.id}.tar.zst`,
+        sha256,
+        bytes,
+        tarBytes,
+        frames: frames.map(([packedBytes, unpacked]): [number, number] => [packedBytes, unpacked]),
+      },
       totals: { files, bytes: contentBytes(entries), entries: entries.length },
       entries: [...entries],
     };
@@ -81,7 +87,17 @@ export function pathsOf(dir: string, id: string): { readonly archive: string; re
 
 export function recordOf(manifest: UnsignedManifest, paths: { readonly archive: string; readonly manifest: string }): BackupRecord {
   const { id, runId, version, createdAt, archive, totals } = manifest;
-  return { id, path: paths.archive, manifest: paths.manifest, bytes: archive.bytes, files: totals.files, verified: true, createdAt, runId, version };
+  return {
+    id,
+    path: paths.archive,
+    manifest: paths.manifest,
+    bytes: archive.bytes,
+    files: totals.files,
+    verified: true,
+    createdAt,
+    runId,
+    version,
+  };
 }
 
 /** Throws BACKUP_UNREADABLE with everything that cannot be read. */
@@ -105,7 +121,8 @@ async function prepareFolder(dir: string): Promise<void> {
   if (((await stat(dir)).mode & 0o077) !== 0) await chmod(dir, 0o700);
   const names = new Set(await readdir(dir));
   for (const name of names) {
-    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm)?$/.test(name)) await removeIfThere(join(dir, name));
+    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm)?$/.test(name))
+      await removeIfThere(join(dir, name));
     const id = /^([0-9A-Za-z_-]+)\.manifest\.json$/.exec(name)?.[1];
     if (id !== undefined && !names.has(`${id}.tar.zst`)) await removeIfThere(join(dir, name));
   }
@@ -139,8 +156,17 @@ interface Packed {
   readonly tarBytes: number;
 }
 
-async function packAll(found: Scan, copies: Copies, { id, signal, onProgress }: CreateRequest, { config, clock, settledMs }: CreateContext): Promise<Packed> {
-  const file = await open(pathsOf(config.backup.dir, id).partial, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+async function packAll(
+  found: Scan,
+  copies: Copies,
+  { id, signal, onProgress }: CreateRequest,
+  { config, clock, settledMs }: CreateContext,
+): Promise<Packed> {
+  const file = await open(
+    pathsOf(config.backup.dir, id).partial,
+    constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+    0o600,
+  );
   const writer = createFrameWriter(file);
   const totalBytes = bytesOf(found);
   let done = 0;
@@ -153,7 +179,17 @@ async function packAll(found: Scan, copies: Copies, { id, signal, onProgress }: 
       told = done;
       onProgress?.(Math.min(done, totalBytes), totalBytes);
     };
-    const entries = await pack({ root: config.root, entries: found.entries, copies, headers, writer, sleep: (ms) => clock.sleep(ms), signal, onBytes, settledMs });
+    const entries = await pack({
+      root: config.root,
+      entries: found.entries,
+      copies,
+      headers,
+      writer,
+      sleep: (ms) => clock.sleep(ms),
+      signal,
+      onBytes,
+      settledMs,
+    });
     // A tar ends with two empty blocks.
     await writer.append(Buffer.alloc(1024));
     const written = await writer.finish();
@@ -171,7 +207,10 @@ async function removeCopies(dir: string, id: string): Promise<void> {
 }
 
 export async function removeIfThere(file: string): Promise<void> {
-  const isThere = await lstat(file).then(() => true, () => false);
+  const isThere = await lstat(file).then(
+    () => true,
+    () => false,
+  );
   if (isThere) await unlink(file);
 }
 
@@ -182,4 +221,3 @@ function describe(error: unknown, dir: string, bytes: number, signal: AbortSigna
   if (isFull) return fail('BACKUP_NO_SPACE', { dir, bytes }, {}, error);
   return code === '' ? error : fail('BACKUP_WRITE_FAILED', { dir, error: messageOf(error) }, {}, error);
 }
-

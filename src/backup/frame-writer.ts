@@ -55,7 +55,7 @@ export function createFrameWriter(file: FileHandle): FrameWriter {
     const slot = queue.shift();
     if (slot === undefined) return;
     const length = await slot.job;
-    for (let done = 0; done < length; ) done += (await file.write(slot.packed, done, length - done, bytes + done)).bytesWritten;
+    for (let done = 0; done < length;) done += (await file.write(slot.packed, done, length - done, bytes + done)).bytesWritten;
     bytes += length;
     frames.push([length, slot.tarBytes]);
     free.push(slot);
@@ -86,7 +86,7 @@ export function createFrameWriter(file: FileHandle): FrameWriter {
     free: () => present.tar.subarray(filled),
     advance,
     append: async (source) => {
-      for (let done = 0; done < source.length; ) {
+      for (let done = 0; done < source.length;) {
         const count = source.copy(present.tar, filled, done);
         done += count;
         await advance(count);
@@ -120,5 +120,11 @@ export function createFrameWriter(file: FileHandle): FrameWriter {
 
 function createSlot(): Slot {
   // zstd adds at most a 256th and its headers to what it cannot make smaller.
-  return { packer: createFramePacker(), tar: Buffer.allocUnsafeSlow(frameSize), packed: Buffer.allocUnsafeSlow(frameSize + (frameSize >> 8) + 1024), job: Promise.resolve(0), tarBytes: 0 };
+  return {
+    packer: createFramePacker(),
+    tar: Buffer.allocUnsafeSlow(frameSize),
+    packed: Buffer.allocUnsafeSlow(frameSize + (frameSize >> 8) + 1024),
+    job: Promise.resolve(0),
+    tarBytes: 0,
+  };
 }

@@ -23,7 +23,7 @@ export async function hashFile(file: string): Promise<string> {
     }
     const hash = createHash('sha256');
     // Read again from the start: the second read above may have brought a little more.
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       const count = readSync(descriptor, buffer, 0, buffer.length, at);
       if (count === 0) return hash.digest('hex');
       hash.update(buffer.subarray(0, count));

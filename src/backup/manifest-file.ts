@@ -63,8 +63,13 @@ const largestFrame = 64 << 20;
 function problemOf({ id, archive, entries, sources }: Manifest, wanted: string): string | null {
   if (id !== wanted) return `it belongs to backup ${id}`;
   if (archive.file !== `${id}.tar.zst`) return `it names another archive, ${archive.file}`;
-  if (archive.frames.some(([bytes, tarBytes]) => tarBytes > largestFrame || bytes > archive.bytes)) return 'a part of the archive is larger than any that we write';
-  if (sum(archive.frames.map(([bytes]) => bytes)) !== archive.bytes || sum(archive.frames.map(([, tarBytes]) => tarBytes)) !== archive.tarBytes) return 'its sizes contradict each other';
+  if (archive.frames.some(([bytes, tarBytes]) => tarBytes > largestFrame || bytes > archive.bytes))
+    return 'a part of the archive is larger than any that we write';
+  if (
+    sum(archive.frames.map(([bytes]) => bytes)) !== archive.bytes ||
+    sum(archive.frames.map(([, tarBytes]) => tarBytes)) !== archive.tarBytes
+  )
+    return 'its sizes contradict each other';
   for (const { path, location } of sources) {
     if (!isInside(path) || (location !== null && !isAbsolute(location))) return `the source "${path}" leads out of the root`;
   }
@@ -76,10 +81,15 @@ function problemOf({ id, archive, entries, sources }: Manifest, wanted: string):
     if (!isInside(path)) return `"${path}" leads out of the root`;
     if (types.has(path)) return `"${path}" is listed twice`;
     const isOutside = type === 'database' && entry.location !== null;
-    if (isOutside ? path !== `${outsideFolder}/${entry.name}` || !isAbsolute(entry.location ?? '') : !foldersAbove(path).every((folder) => types.get(folder) === 'dir')) {
+    if (
+      isOutside
+        ? path !== `${outsideFolder}/${entry.name}` || !isAbsolute(entry.location ?? '')
+        : !foldersAbove(path).every((folder) => types.get(folder) === 'dir')
+    ) {
       return `"${path}" does not lie in folders that are listed before it`;
     }
-    if (type === 'hardlink' && types.get(entry.target) !== 'file') return `"${path}" is a hard link to "${entry.target}", which is no file of this backup`;
+    if (type === 'hardlink' && types.get(entry.target) !== 'file')
+      return `"${path}" is a hard link to "${entry.target}", which is no file of this backup`;
     if (type === 'file' || type === 'database') {
       if (entry.at <= last || entry.at >= archive.tarBytes || entry.size > archive.tarBytes) return `"${path}" lies nowhere in the archive`;
       last = entry.at;

@@ -8,17 +8,19 @@ export function toBytes(path: string): string | Buffer {
 
 export function bytesOf(path: string): Buffer {
   if (path.isWellFormed()) return Buffer.from(path);
-  return Buffer.concat(Array.from(path, (character) => {
-    const code = character.charCodeAt(0);
-    return character.length === 1 && code >= 0xdc80 && code <= 0xdcff ? Buffer.from([code - 0xdc00]) : Buffer.from(character);
-  }));
+  return Buffer.concat(
+    Array.from(path, (character) => {
+      const code = character.charCodeAt(0);
+      return character.length === 1 && code >= 0xdc80 && code <= 0xdcff ? Buffer.from([code - 0xdc00]) : Buffer.from(character);
+    }),
+  );
 }
 
 export function nameOf(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   if (!text.includes('\uFFFD') || Buffer.from(text).equals(bytes)) return text;
   let name = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = [1, 2, 3, 4].find((size) => isCharacter(bytes.subarray(at, at + size), size)) ?? 0;
     name += length === 0 ? String.fromCharCode(0xdc00 + (bytes[at] ?? 0)) : bytes.toString('utf8', at, at + length);
     at += Math.max(1, length);

@@ -1,14 +1,14 @@
 // Sets an installation back to a backup: only what differs, each path by one rename, what was there kept aside. Killed at any point, running it again ends right.
 import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sidecars } from '../databases/sqlite.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import type { Manifest, ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { compareTree, shownPath } from './compare.ts';
-import { foldersAbove, isWithin, toBytes } from './names.ts';
-import { isOutside } from './sources.ts';
+import { foldersAbove, toBytes } from './names.ts';
+import { scopeOf } from './restore-scope.ts';
 import { removeStaged, settable, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
 
 export interface RestoreRequest {
@@ -61,32 +61,21 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
     }
     differences = await compare();
   }
-  if (differences.length > 0) throw fail('RESTORE_INCOMPLETE', { id: manifest.id, paths: differences.map(({ path, why }) => `${path} (${why})`) });
+  if (differences.length > 0)
+    throw fail('RESTORE_INCOMPLETE', { id: manifest.id, paths: differences.map(({ path, why }) => `${path} (${why})`) });
   await named(manifest.id, root, () => setFolderTimes(manifest, root, isWanted));
   const inScope = manifest.entries.filter((entry) => isWanted(shownPath(entry))).length;
   return { restored: [...restored], removed: [...removed], unchanged: Math.max(0, inScope - restored.size) };
-}
-
-/** A path means itself and all that is in it. The names of one inode belong together. */
-function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): (path: string) => boolean {
-  if (paths === undefined) return () => true;
-  const databases = new Map<string, string>(manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])));
-  const wanted = paths.map((path) => databases.get(path) ?? relative(root, resolve(root, path)));
-  for (const [index, path] of wanted.entries()) {
-    const isKnown = manifest.entries.some((entry) => isWithin(shownPath(entry), path)) || manifest.sources.some((source) => source.kind === 'tree' && isWithin(path, source.path));
-    if (!isKnown || isOutside(path)) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
-  }
-  const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));
-  const linked = new Set(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' && isNamed(entry.path) ? [entry.target] : [])));
-  return (path) => isNamed(path) || linked.has(path);
 }
 
 /** Paths that were set back, as they are shown. */
 async function setBack(differences: readonly Difference[], request: RestoreRequest): Promise<readonly string[]> {
   const { manifest, archive, root, signal } = request;
   const why = new Map(differences.map(({ path, why: reason }) => [path, reason]));
-  const replaced = new Set(manifest.entries.filter((entry) => why.has(shownPath(entry)) && !isOnlyRights(why.get(shownPath(entry)))).map(({ path }) => path));
-  for (const path of [...replaced]) {
+  const replaced = new Set(
+    manifest.entries.filter((entry) => why.has(shownPath(entry)) && !isOnlyRights(why.get(shownPath(entry)))).map(({ path }) => path),
+  );
+  for (const path of replaced) {
     // A folder above that is gone, or no folder any more, comes first.
     const folders = foldersAbove(path);
     const gone = folders.findIndex((folder) => typeAt(join(root, folder)) !== 'dir');
@@ -95,16 +84,31 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   // A new inode for a file leaves its other names with the old one.
   for (const entry of manifest.entries) if (entry.type === 'hardlink' && replaced.has(entry.target)) replaced.add(entry.path);
   const entries = manifest.entries.filter((entry) => replaced.has(entry.path) || why.has(shownPath(entry)));
-  const contents = entries.flatMap((entry) => ((entry.type === 'file' || entry.type === 'database') && replaced.has(entry.path) ? [entry] : []));
+  const contents = entries.flatMap((entry) =>
+    (entry.type === 'file' || entry.type === 'database') && replaced.has(entry.path) ? [entry] : [],
+  );
 
   let path = '';
-  const staged = await named(manifest.id, () => path, () => stage({ manifest, archive, entries: contents, folderFor: (entry) => stagingFolder(entry, root), signal, onEntry: (next) => void (path = next) }));
+  const staged = await named(
+    manifest.id,
+    () => path,
+    () =>
+      stage({
+        manifest,
+        archive,
+        entries: contents,
+        folderFor: (entry) => stagingFolder(entry, root),
+        signal,
+        onEntry: (next) => void (path = next),
+      }),
+  );
   const touched = new Set<string>();
   const aside = { dir: request.asideDir, touched };
   try {
     // Everything that is to be replaced has its second name, on disk, before the first rename.
     for (const entry of entries) {
-      if (replaced.has(entry.path) && entry.type !== 'dir') await named(manifest.id, shownPath(entry), () => keepPresent(entry, root, aside));
+      if (replaced.has(entry.path) && entry.type !== 'dir')
+        await named(manifest.id, shownPath(entry), () => keepPresent(entry, root, aside));
     }
     syncAll(touched);
     for (const entry of entries) {
@@ -140,7 +144,13 @@ function syncAll(folders: Set<string>): void {
   folders.clear();
 }
 
-function putInPlace(entry: ManifestEntry, live: string, staged: string | undefined, { manifest, root }: RestoreRequest, aside: Aside): void {
+function putInPlace(
+  entry: ManifestEntry,
+  live: string,
+  staged: string | undefined,
+  { manifest, root }: RestoreRequest,
+  aside: Aside,
+): void {
   const present = typeAt(live);
   if (entry.type === 'dir' || entry.type === 'special' || present === 'dir' || present === 'special') {
     if (present !== null && !(entry.type === 'dir' && present === 'dir')) moveAside(live, aside, entry.path);
@@ -155,7 +165,12 @@ function putInPlace(entry: ManifestEntry, live: string, staged: string | undefin
     for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, aside, entry.path + suffix);
     syncDirectory(dirname(live));
   }
-  const next = entry.type === 'link' ? stageLink(dirname(live), manifest.id, entry) : entry.type === 'hardlink' ? stageHardLink(dirname(live), manifest.id, join(root, entry.target)) : staged;
+  const next =
+    entry.type === 'link'
+      ? stageLink(dirname(live), manifest.id, entry)
+      : entry.type === 'hardlink'
+        ? stageHardLink(dirname(live), manifest.id, join(root, entry.target))
+        : staged;
   if (next === undefined) throw new TypeError('it was not staged');
   renameSync(toBytes(next), toBytes(live));
   // Renaming one name of an inode over another leaves both.
@@ -163,10 +178,13 @@ function putInPlace(entry: ManifestEntry, live: string, staged: string | undefin
 }
 
 function takeAway(path: string, { manifest, root }: RestoreRequest, aside: Aside): void {
-  const database = manifest.sources.find((source) => source.kind === 'database' && (source.location === null ? source.path : `database:${source.name}`) === path);
+  const database = manifest.sources.find(
+    (source) => source.kind === 'database' && (source.location === null ? source.path : `database:${source.name}`) === path,
+  );
   const live = database?.location ?? join(root, path);
   const place = database?.path ?? path;
-  if (database !== undefined) for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, aside, place + suffix);
+  if (database !== undefined)
+    for (const suffix of sidecars) if (typeAt(live + suffix) !== null) moveAside(live + suffix, aside, place + suffix);
   if (typeAt(live) !== null) moveAside(live, aside, place);
 }
 
@@ -201,7 +219,7 @@ function removeLeftovers(manifest: Manifest, root: string): void {
     if (location !== null) folders.add(dirname(location));
     else for (const folder of foldersAbove(path)) if (typeAt(join(root, folder)) === 'dir') folders.add(join(root, folder));
   }
-  for (const folder of folders) for (const leftover of stagedIn(folder)) if (basename(leftover) !== '') removeStaged(leftover);
+  for (const folder of folders) for (const leftover of stagedIn(folder)) removeStaged(leftover);
 }
 
 function typeAt(path: string): 'dir' | 'file' | 'link' | 'special' | null {

@@ -2,7 +2,11 @@
 import type { BackupRecord } from '../model/ports.ts';
 
 /** All beyond the newest `keep`; never a protected one, never the newest verified one. */
-export function toPrune(backups: readonly BackupRecord[], keep: number, protectedIds: ReadonlySet<string> | readonly string[] = []): readonly BackupRecord[] {
+export function toPrune(
+  backups: readonly BackupRecord[],
+  keep: number,
+  protectedIds: ReadonlySet<string> | readonly string[] = [],
+): readonly BackupRecord[] {
   const kept = new Set(protectedIds);
   const newestGood = backups.find(({ verified }) => verified);
   if (newestGood !== undefined) kept.add(newestGood.id);

@@ -70,7 +70,8 @@ export function scan({ root, sources, exclude, never, knownDatabases = [], isFor
       const stat = lstatSync(toBytes(absolute), { bigint: true, throwIfNoEntry: false });
       if (stat === undefined) return null;
       const found = describe(path, absolute, stat, databases.get(path) ?? null);
-      if (mustAsk && (found.type === 'dir' || found.type === 'file')) accessSync(toBytes(absolute), found.type === 'dir' ? constants.R_OK | constants.X_OK : constants.R_OK);
+      if (mustAsk && (found.type === 'dir' || found.type === 'file'))
+        accessSync(toBytes(absolute), found.type === 'dir' ? constants.R_OK | constants.X_OK : constants.R_OK);
       entries.set(path, found);
       return found;
     } catch (error) {
@@ -102,12 +103,18 @@ export function scan({ root, sources, exclude, never, knownDatabases = [], isFor
   for (const source of databases.values()) {
     if (isNever(source.location ?? join(root, source.path))) continue;
     const found = reach(source, root, look);
-    if (found?.database != null || knownDatabases.includes(source.path)) for (const suffix of sidecars) hidden.add(source.path + suffix);
+    if ((found !== null && found.database !== null) || knownDatabases.includes(source.path))
+      for (const suffix of sidecars) hidden.add(source.path + suffix);
   }
   for (const source of sources) {
-    if (source.kind === 'tree' && reach(source, root, (path) => (isNever(join(root, path)) ? null : look(path))) !== null) walk(source.path);
+    if (source.kind === 'tree' && reach(source, root, (path) => (isNever(join(root, path)) ? null : look(path))) !== null)
+      walk(source.path);
   }
-  return { entries: [...entries.values()].filter(({ path }) => !hidden.has(path)).toSorted(byPath), problems: problems.toSorted(), leftovers };
+  return {
+    entries: [...entries.values()].filter(({ path }) => !hidden.has(path)).toSorted(byPath),
+    problems: problems.toSorted(),
+    leftovers,
+  };
 }
 
 /** The source's own entry, if every folder above it is one; these folders are entries too, so that they come back as they were. */
@@ -133,7 +140,16 @@ function describe(path: string, absolute: string, stat: BigIntStats, database: M
     hasOtherNames: type === 'file' && stat.nlink > 1n,
     isSparse: type === 'file' && stat.blocks * 512n < stat.size,
     target: type === 'link' ? linkTargetOf(absolute) : '',
-    kind: type !== 'special' ? null : stat.isSocket() ? 'socket' : stat.isFIFO() ? 'fifo' : stat.isCharacterDevice() ? 'character device' : 'block device',
+    kind:
+      type !== 'special'
+        ? null
+        : stat.isSocket()
+          ? 'socket'
+          : stat.isFIFO()
+            ? 'fifo'
+            : stat.isCharacterDevice()
+              ? 'character device'
+              : 'block device',
     // An empty file is a valid database, and inside the root an ordinary file says so more exactly than a copy.
     database: type === 'file' && database !== null && (stat.size > 0n || hasWal(absolute) || database.location !== null) ? database : null,
   };

@@ -31,7 +31,11 @@ export function resolveSources(config: Config, extraPaths: readonly string[]): r
     // SQLite opens what a link leads to, and keeps its -wal there.
     const real = realFile(database.file);
     const path = relative(config.root, real);
-    add(isOutside(path) ? { path: `${outsideFolder}/${name}`, kind: 'database', name, location: real } : { path, kind: 'database', name, location: null });
+    add(
+      isOutside(path)
+        ? { path: `${outsideFolder}/${name}`, kind: 'database', name, location: real }
+        : { path, kind: 'database', name, location: null },
+    );
     const given = relative(config.root, database.file);
     if (real !== database.file && !isOutside(given) && isLink(database.file)) add(tree(given));
   }

@@ -1,6 +1,22 @@
 // Writes entries of an archive beside the place where they belong, complete with owner, mode and times, synced; a rename then puts each in its place.
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, fsyncSync, ftruncateSync, futimesSync, lchownSync, linkSync, lutimesSync, openSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  ftruncateSync,
+  futimesSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { EntryOf, Manifest } from '../model/manifest.ts';
 import { createTarReader, openArchive, type TarReader } from './archive-reader.ts';
@@ -24,7 +40,14 @@ export interface StageRequest {
 }
 
 /** Absolute path of each staged file, by path of its entry. Throws TypeError where the archive is not what it was. */
-export async function stage({ manifest, archive, entries, folderFor, signal, onEntry }: StageRequest): Promise<ReadonlyMap<string, string>> {
+export async function stage({
+  manifest,
+  archive,
+  entries,
+  folderFor,
+  signal,
+  onEntry,
+}: StageRequest): Promise<ReadonlyMap<string, string>> {
   const staged = new Map<string, string>();
   const file = await openArchive({ id: manifest.id, path: archive });
   const reader = await createTarReader(file, manifest.archive.frames);
@@ -35,7 +58,8 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
       onEntry(entry.path);
       reader.seek(entry.at);
       const header = await reader.next();
-      if (header === null || header.path !== entry.path || header.size !== entry.size) throw new TypeError('the archive changed while it was read');
+      if (header === null || header.path !== entry.path || header.size !== entry.size)
+        throw new TypeError('the archive changed while it was read');
       const path = stagedPath(folderFor(entry), manifest.id, staged.size + 1);
       const descriptor = createStaged(path);
       staged.set(entry.path, path);
@@ -59,7 +83,8 @@ export async function stage({ manifest, archive, entries, folderFor, signal, onE
 
 async function fillStaged(descriptor: number, entry: Content, reader: TarReader): Promise<void> {
   const hash = createHash('sha256');
-  const write = entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
+  const write =
+    entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
   await reader.body(entry.size, (chunk) => {
     hash.update(chunk);
     write(chunk);
@@ -103,7 +128,9 @@ export function removeStaged(path: string): void {
 /** What a killed restore left in one folder. */
 export function stagedIn(folder: string): readonly string[] {
   try {
-    return namesIn(folder).filter((name) => stagedName.test(name)).map((name) => join(folder, name));
+    return namesIn(folder)
+      .filter((name) => stagedName.test(name))
+      .map((name) => join(folder, name));
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
     throw error;
@@ -121,7 +148,8 @@ function createStaged(path: string): number {
 }
 
 function writeFully(descriptor: number, chunk: Buffer, position: number | null): void {
-  for (let done = 0; done < chunk.length; ) done += writeSync(descriptor, chunk, done, chunk.length - done, position === null ? null : position + done);
+  for (let done = 0; done < chunk.length;)
+    done += writeSync(descriptor, chunk, done, chunk.length - done, position === null ? null : position + done);
 }
 
 const block = 4096;
@@ -131,7 +159,7 @@ const zeros = Buffer.alloc(block);
 function sparseWriter(descriptor: number): (chunk: Buffer) => void {
   let position = 0;
   return (chunk) => {
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       // Blocks of the file, not of the chunk.
       const part = chunk.subarray(at, Math.min(chunk.length, at + block - ((position + at) % block)));
       if (!part.equals(zeros.subarray(0, part.length))) writeFully(descriptor, part, position + at);
@@ -152,7 +180,11 @@ export function settable(nanoseconds: string): number | Date {
   return isBefore ? floating + 2 ** (Math.floor(Math.log2(floating)) - 52) : floating;
 }
 
-export function setOwnerAndMode(path: string, { uid, gid, mode }: { readonly uid: number; readonly gid: number; readonly mode: number }, isLink: boolean): void {
+export function setOwnerAndMode(
+  path: string,
+  { uid, gid, mode }: { readonly uid: number; readonly gid: number; readonly mode: number },
+  isLink: boolean,
+): void {
   lchownSync(toBytes(path), uid, gid);
   if (!isLink) chmodSync(toBytes(path), mode);
 }

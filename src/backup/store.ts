@@ -39,12 +39,17 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
   return {
     estimate: async (extraPaths) => {
       const found = scanAll(resolveSources(config, extraPaths), { config, never });
-      const sources = resolveSources(config, extraPaths).map(({ path, kind, name }) => (kind === 'database' ? `database:${name}` : path === '' ? '.' : path));
+      const sources = resolveSources(config, extraPaths).map(({ path, kind, name }) =>
+        kind === 'database' ? `database:${name}` : path === '' ? '.' : path,
+      );
       return { sources, bytes: bytesOf(found), files: found.entries.filter(({ type }) => type === 'file').length };
     },
     create: async (request) => {
       const paths = pathsOf(config.backup.dir, request.id);
-      const isThere = await lstat(paths.archive).then(() => true, () => false);
+      const isThere = await lstat(paths.archive).then(
+        () => true,
+        () => false,
+      );
       if (!isThere) return createBackup(request, { config, clock, never, settledMs });
       // A run that was killed after the backup and before its record takes it up again, if it still holds what is there.
       const manifest = await readManifest({ id: request.id, manifest: paths.manifest });
@@ -59,14 +64,29 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     restore: async (backup, { differences, paths, asideDir }) => {
       const manifest = await readManifest(backup);
       refuseForeignPlaces(manifest, config, never, backup);
-      return restoreTree({ manifest, archive: backup.path, root: config.root, never, asideDir, differences, paths, verify: () => verify(backup, manifest) });
+      return restoreTree({
+        manifest,
+        archive: backup.path,
+        root: config.root,
+        never,
+        asideDir,
+        differences,
+        paths,
+        verify: () => verify(backup, manifest),
+      });
     },
     exportTo: async (backup, file) => exportBackup(backup, file, () => verify(backup)),
     remove: async (backup) => {
       // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
       await removeIfThere(backup.path);
       await removeIfThere(backup.manifest);
-      if (await lstat(dirname(backup.path)).then(() => true, () => false)) await syncFolder(dirname(backup.path));
+      if (
+        await lstat(dirname(backup.path)).then(
+          () => true,
+          () => false,
+        )
+      )
+        await syncFolder(dirname(backup.path));
     },
   };
 }
@@ -74,11 +94,17 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
 /** A manifest that somebody else wrote must not lead into the state folder, nor to files that the config does not name as a database. */
 function refuseForeignPlaces(manifest: Manifest, config: Config, never: readonly string[], { id, manifest: path }: BackupRecord): void {
   const refuse = (problem: string): Error => fail('BACKUP_CORRUPT', { id, path, problem });
-  const databases = new Map(Object.entries(config.databases).flatMap(([name, database]) => (database.kind === 'sqlite' ? [[name, realFile(database.file)] as const] : [])));
+  const databases = new Map(
+    Object.entries(config.databases).flatMap(([name, database]) =>
+      database.kind === 'sqlite' ? [[name, realFile(database.file)] as const] : [],
+    ),
+  );
   for (const entry of [...manifest.sources, ...manifest.entries]) {
     const location = 'location' in entry ? entry.location : null;
     const name = 'name' in entry ? entry.name : null;
-    if (location !== null && databases.get(name ?? '') !== location) throw refuse(`it holds a database for ${location}, which is none of this installation's`);
-    if (location === null && never.some((kept) => isWithin(join(config.root, entry.path), kept))) throw refuse(`it holds "${entry.path}", where Rungs keeps its own state`);
+    if (location !== null && databases.get(name ?? '') !== location)
+      throw refuse(`it holds a database for ${location}, which is none of this installation's`);
+    if (location === null && never.some((kept) => isWithin(join(config.root, entry.path), kept)))
+      throw refuse(`it holds "${entry.path}", where Rungs keeps its own state`);
   }
 }

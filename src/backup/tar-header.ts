@@ -1,4 +1,5 @@
 // Tar headers in both directions: the `tar` package makes and reads the 512 bytes, this file the pax records, which need bytes and nanoseconds.
+import { basename } from 'node:path';
 import type { Header } from 'tar/header';
 import { bytesOf, nameOf } from './names.ts';
 
@@ -18,7 +19,10 @@ export interface TarEntry {
 export interface TarHeaders {
   encode(entry: TarEntry): Buffer;
   /** One block: an entry, the records that belong to the next entry, or the end. Throws a TypeError for anything that a backup does not hold. */
-  decode(block: Buffer, records: ReadonlyMap<string, Buffer>): TarEntry | { readonly type: 'Records'; readonly size: number } | { readonly type: 'End' };
+  decode(
+    block: Buffer,
+    records: ReadonlyMap<string, Buffer>,
+  ): TarEntry | { readonly type: 'Records'; readonly size: number } | { readonly type: 'End' };
 }
 
 const second = 1_000_000_000n;
@@ -35,19 +39,41 @@ function encode(HeaderOf: typeof Header, entry: TarEntry): Buffer {
   const name = type === 'Directory' ? (path === '' ? './' : `${path}/`) : path;
   const time = BigInt(entry.mtime);
   const seconds = time >= 0n ? time / second : (time - second + 1n) / second;
-  const header = new HeaderOf({ path: name, type, mode, uid, gid, size, mtime: new Date(Number(seconds) * 1000), linkpath: target, uname: '', gname: '', devmaj: 0, devmin: 0 });
   const block = Buffer.alloc(512);
-  const needsRecords = header.encode(block);
+  const fields = { type, mode, uid, gid, size, mtime: new Date(Number(seconds) * 1000), uname: '', gname: '', devmaj: 0, devmin: 0 };
+  const needsRecords =
+    new HeaderOf({ ...fields, path: name, linkpath: target }).encode(block) || !name.isWellFormed() || !target.isWellFormed();
+  if (needsRecords) {
+    // A name that was cut may end in "/", which readers take for a folder; this one is only for readers that know no records.
+    const short = `${(basename(path) || '.').replace(/[^!-~]/g, '_').slice(0, 90)}${type === 'Directory' ? '/' : ''}`;
+    new HeaderOf({ ...fields, path: short, linkpath: target.replace(/[^!-~]/g, '_').slice(0, 90) }).encode(block.fill(0));
+  }
   const records = [
-    ...(needsRecords || !name.isWellFormed() || !target.isWellFormed()
-      ? [record('path', bytesOf(name)), ...(target === '' ? [] : [record('linkpath', bytesOf(target))]), record('size', String(size)), record('uid', String(uid)), record('gid', String(gid))]
+    ...(needsRecords
+      ? [
+          record('path', bytesOf(name)),
+          ...(target === '' ? [] : [record('linkpath', bytesOf(target))]),
+          record('size', String(size)),
+          record('uid', String(uid)),
+          record('gid', String(gid)),
+        ]
       : []),
     ...(needsRecords || time % second !== 0n ? [record('mtime', decimal(time))] : []),
   ];
   if (records.length === 0) return block;
   const body = Buffer.concat(records);
   const before = Buffer.alloc(512);
-  new HeaderOf({ path: 'PaxHeader/entry', type: 'ExtendedHeader', mode: 0o600, uid: 0, gid: 0, size: body.length, mtime: new Date(0), uname: '', gname: '' }).encode(before);
+  new HeaderOf({
+    path: 'PaxHeader/entry',
+    type: 'ExtendedHeader',
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+    size: body.length,
+    mtime: new Date(0),
+    uname: '',
+    gname: '',
+  }).encode(before);
   return Buffer.concat([before, body, Buffer.alloc(padding(body.length)), block]);
 }
 
@@ -86,12 +112,13 @@ function record(key: string, value: string | Buffer): Buffer {
 /** Throws a TypeError where a record does not end where it says. */
 export function parseRecords(body: Buffer): ReadonlyMap<string, Buffer> {
   const records = new Map<string, Buffer>();
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const space = body.indexOf(0x20, at);
     const length = Number(body.toString('latin1', at, space));
     const equals = body.indexOf(0x3d, space);
     const end = at + length;
-    if (space < 0 || equals < 0 || !Number.isSafeInteger(length) || equals >= end || end > body.length || body[end - 1] !== 0x0a) throw new TypeError('an extended header is damaged');
+    if (space < 0 || equals < 0 || !Number.isSafeInteger(length) || equals >= end || end > body.length || body[end - 1] !== 0x0a)
+      throw new TypeError('an extended header is damaged');
     records.set(body.toString('latin1', space + 1, equals), body.subarray(equals + 1, end - 1));
     at = end;
   }
@@ -109,7 +136,9 @@ function isZero(block: Buffer): boolean {
 
 function decimal(time: bigint): string {
   const magnitude = time < 0n ? -time : time;
-  const fraction = String(magnitude % second).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(magnitude % second)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   return `${time < 0n ? '-' : ''}${magnitude / second}${fraction === '' ? '' : `.${fraction}`}`;
 }
 

@@ -25,7 +25,10 @@ async function checkOne(name: string, database: DatabaseConfig): Promise<readonl
     if (found === null) return [await missing(name, file)];
     if (!found.isFile()) return [finding('block', failure('DATABASE_UNREACHABLE', { name, file, error: 'it is not a file' }))];
     await access(file, constants.R_OK | constants.W_OK);
-    const [damage, dangling] = await readStill(file, (open) => [integrityProblems(open), foreignKeyProblems(open)] as const, { name, deadlineMs: 5000 });
+    const [damage, dangling] = await readStill(file, (open) => [integrityProblems(open), foreignKeyProblems(open)] as const, {
+      name,
+      deadlineMs: 5000,
+    });
     return [
       ...(damage.length === 0 ? [] : [finding('block', failure('DATABASE_CORRUPT', { name, file, problems: damage }))]),
       ...(dangling.length === 0 ? [] : [finding('block', failure('DATABASE_FOREIGN_KEYS', { name, file, problems: dangling }))]),
@@ -39,7 +42,10 @@ async function checkOne(name: string, database: DatabaseConfig): Promise<readonl
 
 /** A database that a step will create is no fault; a folder that is not there is. */
 async function missing(name: string, file: string): Promise<Finding> {
-  const hasFolder = await stat(dirname(file)).then((found) => found.isDirectory(), () => false);
+  const hasFolder = await stat(dirname(file)).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
   return hasFolder
     ? finding('warn', failure('DATABASE_MISSING', { name, file }))
     : finding('block', failure('DATABASE_UNREACHABLE', { name, file, error: `its folder ${dirname(file)} is missing` }));

@@ -18,7 +18,12 @@ export async function logicalDigest(file: string, options: ReadOptions = {}): Pr
 
 export async function digestOf(database: DatabaseSync, signal?: AbortSignal): Promise<LogicalDigest> {
   const master = [...database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name').iterate()]
-    .map(({ type, name, tbl_name, sql }) => ({ type: String(type), name: String(name), table: String(tbl_name), sql: sql === null ? null : String(sql) }))
+    .map(({ type, name, tbl_name, sql }) => ({
+      type: String(type),
+      name: String(name),
+      table: String(tbl_name),
+      sql: sql === null ? null : String(sql),
+    }))
     .filter(({ table }) => table !== markerTable && !table.startsWith('sqlite_stat'));
   const encoding = pragma(database, 'encoding');
   const settings = ['user_version', 'application_id'].map((name) => [name, pragma(database, name)]);
@@ -35,17 +40,26 @@ export async function digestOf(database: DatabaseSync, signal?: AbortSignal): Pr
   return { schema, tables, digest: hashOnce('sha256', JSON.stringify([schema, Object.entries(tables)])) };
 }
 
-async function digestTable(database: DatabaseSync, table: string, isUtf8: boolean, signal?: AbortSignal): Promise<{ rows: number; digest: string }> {
+async function digestTable(
+  database: DatabaseSync,
+  table: string,
+  isUtf8: boolean,
+  signal?: AbortSignal,
+): Promise<{ rows: number; digest: string }> {
   const columns = [...database.prepare('SELECT name, type, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid').iterate(table)]
     .map(({ name, type, pk, hidden }) => ({ name: quote(String(name)), type: String(type), pk: Number(pk), hidden: Number(hidden) }))
     // Generated columns follow from the others.
     .filter(({ hidden }) => hidden === 0);
   const keys = columns.filter(({ pk }) => pk > 0).toSorted((a, b) => a.pk - b.pk);
   const isUniqueKey = isWithoutRowid(database, table) || (keys.length === 1 && keys[0]?.type.toUpperCase() === 'INTEGER');
-  const order = isUniqueKey ? keys.map(({ name }) => name) : columns.flatMap(({ name }) => [`${name} COLLATE BINARY`, ...(columns.length > 900 ? [] : [`typeof(${name})`])]);
+  const order = isUniqueKey
+    ? keys.map(({ name }) => name)
+    : columns.flatMap(({ name }) => [`${name} COLLATE BINARY`, ...(columns.length > 900 ? [] : [`typeof(${name})`])]);
   const where = table === 'sqlite_sequence' ? ` WHERE name <> '${markerTable}'` : '';
   // One value per row (per 40 columns) keeps the crossing into JavaScript cheap; SQLite's depth of expressions is bounded.
-  const parts = chunksOf(columns, 40).map((some, index) => `CAST(${some.map(({ name }) => encoded(name, isUtf8)).join(' || ')} AS BLOB) AS p${index}`);
+  const parts = chunksOf(columns, 40).map(
+    (some, index) => `CAST(${some.map(({ name }) => encoded(name, isUtf8)).join(' || ')} AS BLOB) AS p${index}`,
+  );
   const rows = database.prepare(`SELECT ${parts.join(', ')} FROM ${quote(table)}${where} ORDER BY ${order.join(', ')}`).iterate();
 
   const hash = createHash('sha256');
@@ -67,8 +81,10 @@ async function digestTable(database: DatabaseSync, table: string, isUtf8: boolea
 function encoded(column: string, isUtf8: boolean): string {
   // In a UTF-16 database a blob cannot be joined to text byte by byte.
   const bytes = isUtf8 ? column : `hex(CAST(${column} AS BLOB))`;
-  return `CASE typeof(${column}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || ${column} || ';' WHEN 'real' THEN 'r' || quote(${column}) || ';'`
-    + ` WHEN 'text' THEN 't' || octet_length(${column}) || ':' || ${bytes} ELSE 'b' || octet_length(${column}) || ':' || ${bytes} END`;
+  return (
+    `CASE typeof(${column}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || ${column} || ';' WHEN 'real' THEN 'r' || quote(${column}) || ';'` +
+    ` WHEN 'text' THEN 't' || octet_length(${column}) || ':' || ${bytes} ELSE 'b' || octet_length(${column}) || ':' || ${bytes} END`
+  );
 }
 
 function isWithoutRowid(database: DatabaseSync, table: string): boolean {

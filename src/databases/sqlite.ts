@@ -16,9 +16,13 @@ export const sidecars = ['-wal', '-shm', '-journal'] as const;
  */
 export async function copyDatabase(source: string, target: string, options: ReadOptions = {}): Promise<void> {
   // The read transaction that `readStill` opens pins the snapshot: the copy never starts again because somebody wrote.
-  await readStill(source, async (database) => {
-    await backup(database, target, { rate: 4096, progress: () => options.signal?.throwIfAborted() });
-  }, options);
+  await readStill(
+    source,
+    async (database) => {
+      await backup(database, target, { rate: 4096, progress: () => options.signal?.throwIfAborted() });
+    },
+    options,
+  );
 }
 
 /** What `PRAGMA integrity_check` complains of; empty is sound. */
@@ -32,7 +36,10 @@ export async function foreignKeyCheck(file: string, options: ReadOptions = {}): 
 }
 
 export function integrityProblems(database: DatabaseSync): readonly string[] {
-  const lines = database.prepare('PRAGMA integrity_check(20)').all().map((row) => String(row['integrity_check']));
+  const lines = database
+    .prepare('PRAGMA integrity_check(20)')
+    .all()
+    .map((row) => String(row['integrity_check']));
   return lines.filter((line) => line !== 'ok');
 }
 

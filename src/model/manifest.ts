@@ -1,6 +1,11 @@
 // What a backup holds, entry by entry: the types of `<id>.manifest.json`, and the reading of its text.
-import type { z } from 'zod';
-import type { backupManifestSchema, logicalDigestSchema, manifestEntrySchema, manifestSourceSchema } from '../../schemas/backup-manifest.ts';
+import type * as z from 'zod/mini';
+import type {
+  backupManifestSchema,
+  logicalDigestSchema,
+  manifestEntrySchema,
+  manifestSourceSchema,
+} from '../../schemas/backup-manifest.ts';
 
 export type Manifest = z.infer<typeof backupManifestSchema>;
 export type ManifestEntry = z.infer<typeof manifestEntrySchema>;

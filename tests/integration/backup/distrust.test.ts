@@ -22,7 +22,10 @@ interface Forgery {
 const headers = await loadTarHeaders();
 
 function plain(path: string, content: string): Forgery['tar'][number] {
-  return { header: { path, type: 'File', mode: 0o644, uid: 0, gid: 0, size: content.length, mtime: '0', target: '' }, content: Buffer.from(content) };
+  return {
+    header: { path, type: 'File', mode: 0o644, uid: 0, gid: 0, size: content.length, mtime: '0', target: '' },
+    content: Buffer.from(content),
+  };
 }
 
 function sha256(content: string | Buffer): string {
@@ -36,7 +39,10 @@ function forge(backup: BackupRecord, change: (forgery: Forgery) => void): void {
   const live = (path: string): Buffer => readFileSync(join(manifest.root, path));
   const tar = manifest.entries.map((entry: Loose) => {
     const { path, mode, uid, gid, mtime, size = 0, target = '' } = entry;
-    return { header: { path, type: types[entry.type], mode, uid, gid, size, mtime, target }, content: entry.type === 'file' ? live(path) : Buffer.alloc(0) };
+    return {
+      header: { path, type: types[entry.type], mode, uid, gid, size, mtime, target },
+      content: entry.type === 'file' ? live(path) : Buffer.alloc(0),
+    };
   });
   const forgery = { manifest, tar };
   change(forgery);
@@ -53,12 +59,20 @@ function forge(backup: BackupRecord, change: (forgery: Forgery) => void): void {
   const whole = Buffer.concat([...parts, Buffer.alloc(1024)]);
   const packed = zstdCompressSync(whole);
   writeFileSync(backup.path, packed);
-  manifest.archive = { file: `${manifest.id}.tar.zst`, sha256: sha256(packed), bytes: packed.length, tarBytes: whole.length, frames: [[packed.length, whole.length]], ...manifest.forgedArchive };
+  manifest.archive = {
+    file: `${manifest.id}.tar.zst`,
+    sha256: sha256(packed),
+    bytes: packed.length,
+    tarBytes: whole.length,
+    frames: [[packed.length, whole.length]],
+    ...manifest.forgedArchive,
+  };
   delete manifest.forgedArchive;
   sign(backup, manifest);
 }
 
-function sign(backup: BackupRecord, { sha256: _, ...manifest }: Loose): void {
+function sign(backup: BackupRecord, forged: Loose): void {
+  const { sha256: _unsigned, ...manifest } = forged;
   const text = `${JSON.stringify(manifest, null, 2).slice(0, -2)},\n`;
   writeFileSync(backup.manifest, `${text}  "sha256": "${sha256(text)}"\n}\n`);
 }
@@ -78,7 +92,12 @@ function flip(file: string, at: number): void {
   writeFileSync(file, bytes);
 }
 
-const cases: readonly { readonly what: string; readonly harm: (backup: BackupRecord, one: Scratch) => void; readonly code?: string; readonly says: RegExp }[] = [
+const cases: readonly {
+  readonly what: string;
+  readonly harm: (backup: BackupRecord, one: Scratch) => void;
+  readonly code?: string;
+  readonly says: RegExp;
+}[] = [
   { what: 'an archive that is cut off', harm: ({ path, bytes }) => truncateSync(path, bytes - 20), says: /bytes instead of/ },
   { what: 'an archive that is empty', harm: ({ path }) => truncateSync(path, 0), says: /bytes instead of/ },
   { what: 'an archive with one bit changed at its start', harm: ({ path }) => flip(path, 2), says: /cannot be trusted/ },
@@ -88,61 +107,148 @@ const cases: readonly { readonly what: string; readonly harm: (backup: BackupRec
   { what: 'an archive that is gone', harm: ({ path }) => rmSync(path), code: 'BACKUP_MISSING', says: /tar\.zst is missing/ },
   { what: 'a manifest that is gone', harm: ({ manifest }) => rmSync(manifest), code: 'BACKUP_MISSING', says: /manifest\.json is missing/ },
   { what: 'a manifest that is cut off', harm: ({ manifest }) => truncateSync(manifest, 100), says: /no JSON/ },
-  { what: 'a manifest that was edited', harm: ({ manifest }) => writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(/"mode": ?420/, '"mode": 511')), says: /not as it was written/ },
-  { what: 'a manifest of a later format', harm: (backup) => edit(backup, (manifest) => void (manifest.formatVersion = 2)), code: 'BACKUP_FORMAT_NEWER', says: /format 2/ },
-  { what: 'a manifest of another shape', harm: (backup) => edit(backup, (manifest) => void (manifest.entries[1].mode = 'rwx')), says: /entries\.1\.mode/ },
+  {
+    what: 'a manifest that was edited',
+    harm: ({ manifest }) => writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(/"mode": ?420/, '"mode": 511')),
+    says: /not as it was written/,
+  },
+  {
+    what: 'a manifest of a later format',
+    harm: (backup) => edit(backup, (manifest) => void (manifest.formatVersion = 2)),
+    code: 'BACKUP_FORMAT_NEWER',
+    says: /format 2/,
+  },
+  {
+    what: 'a manifest of another shape',
+    harm: (backup) => edit(backup, (manifest) => void (manifest.entries[1].mode = 'rwx')),
+    says: /entries\.1\.mode/,
+  },
   { what: 'a manifest with an unknown key', harm: (backup) => edit(backup, (manifest) => void (manifest.command = 'rm')), says: /damaged/ },
-  { what: 'a manifest of another backup', harm: (backup) => edit(backup, (manifest) => void (manifest.id = 'B2')), says: /belongs to backup B2/ },
-  { what: 'a manifest that names another archive', harm: (backup) => edit(backup, (manifest) => void (manifest.forgedArchive = { file: '../../x.tar.zst' })), says: /another archive/ },
+  {
+    what: 'a manifest of another backup',
+    harm: (backup) => edit(backup, (manifest) => void (manifest.id = 'B2')),
+    says: /belongs to backup B2/,
+  },
+  {
+    what: 'a manifest that names another archive',
+    harm: (backup) => edit(backup, (manifest) => void (manifest.forgedArchive = { file: '../../x.tar.zst' })),
+    says: /another archive/,
+  },
   ...['../evil', '/etc/evil', 'd/../../evil', 'd//evil', './evil', 'd/.', 'evil\0', ''].map((path) => ({
     what: `the path ${JSON.stringify(path)}`,
     harm: (backup: BackupRecord) => forge(backup, (forgery) => rename(forgery, 'd/file', path)),
     says: path === '' ? /listed twice/ : /leads out of the root/,
   })),
-  { what: 'a path in the state folder', harm: (backup) => forge(backup, (forgery) => rename(forgery, 'd/file', '.upgrade')), says: /keeps its own state/ },
+  {
+    what: 'a path in the state folder',
+    harm: (backup) => forge(backup, (forgery) => rename(forgery, 'd/file', '.upgrade')),
+    says: /keeps its own state/,
+  },
   { what: 'a path listed twice', harm: (backup) => forge(backup, (forgery) => rename(forgery, 'link', 'other')), says: /listed twice/ },
   {
     what: 'a path behind a link that leads out',
-    harm: (backup, { dir }) => forge(backup, (forgery) => {
-      const at = forgery.manifest.entries.findIndex(({ path }: Loose) => path === 'd');
-      const { path, uid, gid, mtime } = forgery.manifest.entries[at];
-      forgery.manifest.entries[at] = { path, mode: 0o777, uid, gid, mtime, type: 'link', target: dir };
-      for (const { header } of forgery.tar) if (header.path === 'd') Object.assign(header, { type: 'SymbolicLink', target: dir });
-    }),
+    harm: (backup, { dir }) =>
+      forge(backup, (forgery) => {
+        const at = forgery.manifest.entries.findIndex(({ path }: Loose) => path === 'd');
+        const { path, uid, gid, mtime } = forgery.manifest.entries[at];
+        forgery.manifest.entries[at] = { path, mode: 0o777, uid, gid, mtime, type: 'link', target: dir };
+        for (const { header } of forgery.tar) if (header.path === 'd') Object.assign(header, { type: 'SymbolicLink', target: dir });
+      }),
     says: /does not lie in folders/,
   },
-  { what: 'a path whose folder is not listed', harm: (backup) => forge(backup, (forgery) => rename(forgery, 'd/file', 'nowhere/file')), says: /does not lie in folders/ },
-  { what: 'a hard link to a file outside', harm: (backup) => forge(backup, ({ manifest }) => void (manifest.entries.find(({ path }: Loose) => path === 'hard').target = '/etc/passwd')), says: /no file of this backup/ },
+  {
+    what: 'a path whose folder is not listed',
+    harm: (backup) => forge(backup, (forgery) => rename(forgery, 'd/file', 'nowhere/file')),
+    says: /does not lie in folders/,
+  },
+  {
+    what: 'a hard link to a file outside',
+    harm: (backup) =>
+      forge(backup, ({ manifest }) => void (manifest.entries.find(({ path }: Loose) => path === 'hard').target = '/etc/passwd')),
+    says: /no file of this backup/,
+  },
   {
     what: 'a database for a file that is none of ours',
-    harm: (backup) => forge(backup, (forgery) => {
-      rename(forgery, 'd/file', '.rungs-outside/app');
-      const entry = forgery.manifest.entries.find(({ path }: Loose) => path === '.rungs-outside/app');
-      delete entry.seen;
-      delete entry.sparse;
-      Object.assign(entry, { type: 'database', name: 'app', location: '/etc/passwd', logical: { schema: sha256(''), tables: {}, digest: sha256('') } });
-    }),
+    harm: (backup) =>
+      forge(backup, (forgery) => {
+        rename(forgery, 'd/file', '.rungs-outside/app');
+        const entry = forgery.manifest.entries.find(({ path }: Loose) => path === '.rungs-outside/app');
+        delete entry.seen;
+        delete entry.sparse;
+        Object.assign(entry, {
+          type: 'database',
+          name: 'app',
+          location: '/etc/passwd',
+          logical: { schema: sha256(''), tables: {}, digest: sha256('') },
+        });
+      }),
     says: /none of this installation's/,
   },
-  { what: 'a place in the archive that does not exist', harm: (backup) => forge(backup, ({ manifest, tar }) => { tar.splice(tar.findIndex(({ header }) => header.path === 'other'), 1); manifest.entries.find(({ path }: Loose) => path === 'other').at = 1e12; }), says: /lies nowhere/ },
-  { what: 'a frame that claims a terabyte', harm: (backup) => edit(backup, (manifest) => void (manifest.forgedArchive = { tarBytes: 2 ** 40, frames: [[1, 2 ** 40]] })), says: /larger than any/ },
+  {
+    what: 'a place in the archive that does not exist',
+    harm: (backup) =>
+      forge(backup, ({ manifest, tar }) => {
+        tar.splice(
+          tar.findIndex(({ header }) => header.path === 'other'),
+          1,
+        );
+        manifest.entries.find(({ path }: Loose) => path === 'other').at = 1e12;
+      }),
+    says: /lies nowhere/,
+  },
+  {
+    what: 'a frame that claims a terabyte',
+    harm: (backup) => edit(backup, (manifest) => void (manifest.forgedArchive = { tarBytes: 2 ** 40, frames: [[1, 2 ** 40]] })),
+    says: /larger than any/,
+  },
   {
     what: 'a frame that unpacks to more than it says',
     harm: (backup) => {
       const bomb = zstdCompressSync(Buffer.alloc(256 << 20));
       writeFileSync(backup.path, bomb);
       const manifest: Loose = JSON.parse(readFileSync(backup.manifest, 'utf8'));
-      manifest.archive = { ...manifest.archive, sha256: sha256(bomb), bytes: bomb.length, frames: [[bomb.length, manifest.archive.tarBytes]] };
+      manifest.archive = {
+        ...manifest.archive,
+        sha256: sha256(bomb),
+        bytes: bomb.length,
+        frames: [[bomb.length, manifest.archive.tarBytes]],
+      };
       sign(backup, manifest);
     },
     says: /cannot be trusted/,
   },
-  { what: 'contents other than listed', harm: (backup) => forge(backup, ({ tar }) => { for (const { header, content } of tar) if (header.path === 'd/file') content.fill('z'); }), says: /contents of "d\/file"/ },
-  { what: 'a mode other than listed', harm: (backup) => forge(backup, ({ tar }) => { for (const { header } of tar) if (header.path === 'd/file') Object.assign(header, { mode: 0o4777 }); }), says: /not what the manifest lists/ },
-  { what: 'an entry more than listed', harm: (backup) => forge(backup, ({ tar }) => void tar.push(plain('evil', 'x'))), says: /more than the manifest/ },
-  { what: 'an entry with a path out of the root, not listed', harm: (backup) => forge(backup, ({ tar }) => void tar.splice(1, 0, plain('../evil', 'x'))), says: /"..\/evil" is not what/ },
+  {
+    what: 'contents other than listed',
+    harm: (backup) =>
+      forge(backup, ({ tar }) => {
+        for (const { header, content } of tar) if (header.path === 'd/file') content.fill('z');
+      }),
+    says: /contents of "d\/file"/,
+  },
+  {
+    what: 'a mode other than listed',
+    harm: (backup) =>
+      forge(backup, ({ tar }) => {
+        for (const { header } of tar) if (header.path === 'd/file') Object.assign(header, { mode: 0o4777 });
+      }),
+    says: /not what the manifest lists/,
+  },
+  {
+    what: 'an entry more than listed',
+    harm: (backup) => forge(backup, ({ tar }) => void tar.push(plain('evil', 'x'))),
+    says: /more than the manifest/,
+  },
+  {
+    what: 'an entry with a path out of the root, not listed',
+    harm: (backup) => forge(backup, ({ tar }) => void tar.splice(1, 0, plain('../evil', 'x'))),
+    says: /"..\/evil" is not what/,
+  },
   { what: 'an entry less than listed', harm: (backup) => forge(backup, ({ tar }) => void tar.pop()), says: /ends before "other"/ },
-  { what: 'entries in another order', harm: (backup) => forge(backup, ({ tar }) => void tar.push(...tar.splice(1, 1))), says: /not what the manifest lists/ },
+  {
+    what: 'entries in another order',
+    harm: (backup) => forge(backup, ({ tar }) => void tar.push(...tar.splice(1, 1))),
+    says: /not what the manifest lists/,
+  },
 ];
 
 test.each(cases)('$what is refused, and nothing is written', async ({ harm, code = 'BACKUP_CORRUPT', says }) => {
@@ -160,8 +266,14 @@ test.each(cases)('$what is refused, and nothing is written', async ({ harm, code
 
   writeFileSync(join(root, 'd/file'), 'changed since');
   const before = [...fingerprint(root), ...readdirSync(dir)];
-  for (const action of [() => store.restore(backup, { asideDir: aside, differences: [{ path: 'd/file', kind: 'differs', why: 'content' }] }), () => store.restore(backup, { asideDir: aside })]) {
-    const error: unknown = await action().then(() => null, (reason: unknown) => reason);
+  for (const action of [
+    () => store.restore(backup, { asideDir: aside, differences: [{ path: 'd/file', kind: 'differs', why: 'content' }] }),
+    () => store.restore(backup, { asideDir: aside }),
+  ]) {
+    const error: unknown = await action().then(
+      () => null,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(UpgradeError);
     expect(error).toMatchObject({ failures: [{ code }] });
     expect(String(error)).toMatch(says);
@@ -181,7 +293,9 @@ test('an archive that is written wrongly is found by reading it back, and nothin
     flip(partial, 40);
     damaged = true;
   };
-  await expect(withConfig({}).create({ id: 'B2', runId: null, version: null, extraPaths: [], onProgress: progress })).rejects.toMatchObject({ failures: [{ code: 'BACKUP_CORRUPT' }] });
+  await expect(withConfig({}).create({ id: 'B2', runId: null, version: null, extraPaths: [], onProgress: progress })).rejects.toMatchObject(
+    { failures: [{ code: 'BACKUP_CORRUPT' }] },
+  );
   expect(damaged).toBe(true);
   expect(readdirSync(config.backup.dir).toSorted()).toEqual(['B1.manifest.json', 'B1.tar.zst']);
   await store.verify(good);

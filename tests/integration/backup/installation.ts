@@ -58,7 +58,11 @@ export function sqlite(file: string, sql: string): DatabaseSync {
 }
 
 /** Runs a program to its end and gives its output; what it complains of is part of it. */
-export function run(command: string, args: readonly string[], options: { cwd?: string; input?: string } = {}): { readonly code: number | null; readonly output: string } {
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; input?: string } = {},
+): { readonly code: number | null; readonly output: string } {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'buffer', maxBuffer: 1 << 28, ...options });
   return { code: status, output: `${stdout.toString('latin1')}${stderr.toString('latin1')}` };
 }
@@ -69,7 +73,9 @@ export function has(command: string): boolean {
 
 /** Gives every path a time of its own that a floating-point number holds exactly: Node can set no others. */
 export function setTimes(root: string): void {
-  const paths = run('find', ['.', '-path', './.upgrade', '-prune', '-o', '-print0'], { cwd: root }).output.split('\0').filter((path) => path !== '');
+  const paths = run('find', ['.', '-path', './.upgrade', '-prune', '-o', '-print0'], { cwd: root })
+    .output.split('\0')
+    .filter((path) => path !== '');
   for (const [index, path] of paths.toSorted().toReversed().entries()) {
     const time = 1_600_000_000 + index + 0.25;
     lutimesSync(Buffer.from(`${root}/${path}`, 'latin1'), time, time);
@@ -81,7 +87,14 @@ export function fingerprint(root: string): readonly string[] {
   const prune = ['(', '-path', './.upgrade', '-o', '-name', '*.db', '-o', '-name', '*.db-*', ')', '-prune', '-o'];
   const folders = ['-type', 'd', '-printf', '%P %y %#m %U:%G %T@\\0', '-o'];
   const found = run('find', ['.', ...prune, ...folders, '-printf', '%P %y %#m %U:%G %n %s %T@ %l\\0'], { cwd: root });
-  const sums = run('sh', ['-c', "find . \\( -path ./.upgrade -o -name '*.db' -o -name '*.db-*' \\) -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum -z"], { cwd: root });
+  const sums = run(
+    'sh',
+    [
+      '-c',
+      "find . \\( -path ./.upgrade -o -name '*.db' -o -name '*.db-*' \\) -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum -z",
+    ],
+    { cwd: root },
+  );
   if (found.code !== 0 || sums.code !== 0) throw new Error(found.output + sums.output);
   return [...found.output.split('\0').toSorted(), ...sums.output.split('\0')];
 }

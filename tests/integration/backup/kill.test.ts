@@ -18,7 +18,10 @@ function fill({ root, write }: Scratch): void {
   symlinkSync('VERSION', join(root, 'link'));
   linkSync(join(root, 'VERSION'), join(root, 'hard'));
   mkdirSync(join(root, 'empty'));
-  sqlite(join(root, 'data/app.db'), "PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t SELECT hex(randomblob(200)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i FROM n)").close();
+  sqlite(
+    join(root, 'data/app.db'),
+    'PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t SELECT hex(randomblob(200)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i FROM n)',
+  ).close();
 }
 
 function wreck({ root, write }: Scratch): void {
@@ -72,7 +75,12 @@ test('a backup that is killed at any moment leaves no half backup, and making it
     const backup = await create();
     await store.verify(backup);
     await store.verify(older);
-    expect(readdirSync(config.backup.dir).toSorted(), `killed after ${ms} ms`).toEqual(['B0.manifest.json', 'B0.tar.zst', 'B1.manifest.json', 'B1.tar.zst']);
+    expect(readdirSync(config.backup.dir).toSorted(), `killed after ${ms} ms`).toEqual([
+      'B0.manifest.json',
+      'B0.tar.zst',
+      'B1.manifest.json',
+      'B1.tar.zst',
+    ]);
     expect(run('tar', ['--zstd', '-tf', backup.path]).code).toBe(0);
     await store.remove(backup);
   }
@@ -107,14 +115,19 @@ test('a restore that is killed at any moment, several times over, ends in exactl
       const large = existsSync(join(root, 'large')) ? readFileSync(join(root, 'large')).length : 0;
       expect([0, 5, 6 << 20], `killed after ${ms} ms`).toContain(large);
       const created = (await store.compare(backup)).differences.filter(({ kind }) => kind === 'created').map(({ path }) => path);
-      expect(created.every((path) => path === 'created'), `killed after ${moments.join(', ')} ms: ${created.join(', ')}`).toBe(true);
+      expect(
+        created.every((path) => path === 'created'),
+        `killed after ${moments.join(', ')} ms: ${created.join(', ')}`,
+      ).toBe(true);
     }
     await store.restore(backup, { asideDir: aside });
     expect(fingerprint(root), `killed after ${moments.join(', ')} ms`).toEqual(before);
     expect(dump(join(root, 'data/app.db'))).toBe(rows);
     expect(run('find', [root, '-name', '.rungs-*']).output).toBe('');
     // Whatever was taken away is still to be had.
-    const kept = run('grep', ['-rlE', '^(new|a file now|small)$', aside]).output.split('\n').map((line) => line.replace(/~\d+$/, '').slice(aside.length + 1));
+    const kept = run('grep', ['-rlE', '^(new|a file now|small)$', aside])
+      .output.split('\n')
+      .map((line) => line.replace(/~\d+$/, '').slice(aside.length + 1));
     expect(kept).toEqual(expect.arrayContaining(['created/deep/file', 'large', 'many/5']));
   }
   expect(killed).toBeGreaterThan(10);

@@ -2,8 +2,27 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  chmodSync, chownSync, cpSync, existsSync, linkSync, lchownSync, mkdirSync, openSync, closeSync, ftruncateSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, unlinkSync,
-  utimesSync, writeFileSync, writeSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -24,17 +43,27 @@ interface Kind {
 
 const kinds: readonly Kind[] = [
   { kind: 'an empty root', build: () => undefined },
-  { kind: 'empty files and folders', build: ({ root, write }) => [write('a', ''), mkdirSync(join(root, 'e/f/g'), { recursive: true })], wreck: ({ root }) => rmSync(join(root, 'e'), { recursive: true }) },
+  {
+    kind: 'empty files and folders',
+    build: ({ root, write }) => [write('a', ''), mkdirSync(join(root, 'e/f/g'), { recursive: true })],
+    wreck: ({ root }) => rmSync(join(root, 'e'), { recursive: true }),
+  },
   {
     kind: 'every permission bit, mode 0 and setuid',
     build: ({ root, write }) => {
-      for (const mode of [0o000, 0o400, 0o644, 0o777, 0o4755, 0o2755, 0o1777, 0o6711]) chmodSync(write(`m${mode.toString(8)}`, String(mode)), mode);
+      for (const mode of [0o000, 0o400, 0o644, 0o777, 0o4755, 0o2755, 0o1777, 0o6711])
+        chmodSync(write(`m${mode.toString(8)}`, String(mode)), mode);
       mkdirSync(join(root, 'sticky'));
       chmodSync(join(root, 'sticky'), 0o1777);
       mkdirSync(join(root, 'shared'));
       chmodSync(join(root, 'shared'), 0o2750);
     },
-    wreck: ({ root }) => [chmodSync(join(root, 'm4755'), 0o755), chmodSync(join(root, 'shared'), 0o700), writeFileSync(join(root, 'm4755'), 'other'), unlinkSync(join(root, 'm6711'))],
+    wreck: ({ root }) => [
+      chmodSync(join(root, 'm4755'), 0o755),
+      chmodSync(join(root, 'shared'), 0o700),
+      writeFileSync(join(root, 'm4755'), 'other'),
+      unlinkSync(join(root, 'm6711')),
+    ],
     needsRoot: true,
   },
   {
@@ -46,7 +75,12 @@ const kinds: readonly Kind[] = [
       symlinkSync('a', join(root, 'd/l'));
       lchownSync(join(root, 'd/l'), 77, 78);
     },
-    wreck: ({ root }) => [chownSync(join(root, 'd/a'), 0, 0), chownSync(join(root, 'd'), 0, 0), unlinkSync(join(root, 'd/b')), lchownSync(join(root, 'd/l'), 0, 0)],
+    wreck: ({ root }) => [
+      chownSync(join(root, 'd/a'), 0, 0),
+      chownSync(join(root, 'd'), 0, 0),
+      unlinkSync(join(root, 'd/b')),
+      lchownSync(join(root, 'd/l'), 0, 0),
+    ],
     needsRoot: true,
   },
   {
@@ -60,7 +94,14 @@ const kinds: readonly Kind[] = [
       symlinkSync(`${long}/${long}/${long}`, join(root, 'far'));
       symlinkSync('é ü\n"\\', join(root, 'odd'));
     },
-    wreck: ({ root }) => [unlinkSync(join(root, 'dangling')), unlinkSync(join(root, 'far')), unlinkSync(join(root, 'absolute')), symlinkSync('/etc/passwd', join(root, 'absolute')), unlinkSync(join(root, 'folder')), mkdirSync(join(root, 'folder'))],
+    wreck: ({ root }) => [
+      unlinkSync(join(root, 'dangling')),
+      unlinkSync(join(root, 'far')),
+      unlinkSync(join(root, 'absolute')),
+      symlinkSync('/etc/passwd', join(root, 'absolute')),
+      unlinkSync(join(root, 'folder')),
+      mkdirSync(join(root, 'folder')),
+    ],
   },
   {
     kind: 'hard links, across folders, wrecked each in its own way',
@@ -84,19 +125,49 @@ const kinds: readonly Kind[] = [
   },
   {
     kind: 'names longer than 100, and paths longer than 255 and 1000',
-    build: ({ write }) => [write(long, '1'), write(`${long}2/${long}`, '2'), write(`${Array.from({ length: 10 }, () => long).join('x/')}`, '3'), write(`${'é'.repeat(127)}`, '4'), write(`p/${'n'.repeat(255)}`, '5')],
+    build: ({ write }) => [
+      write(long, '1'),
+      write(`${long}2/${long}`, '2'),
+      write(Array.from({ length: 10 }, () => long).join('x/'), '3'),
+      write('é'.repeat(127), '4'),
+      write(`p/${'n'.repeat(255)}`, '5'),
+    ],
     wreck: ({ root }) => rmSync(join(root, `${long}x`), { recursive: true }),
   },
   {
     kind: 'odd characters',
-    build: ({ write }) => [' lead', 'trail ', 'new\nline', 'tab\t', 'quote"\'', 'back\\slash', '*glob?[x]', '-dash', '$HOME', 'ключ', '日本', '🎉', 'e\u0301', 'é', ';', 'con.', '%2e'].map((name) => write(`odd/${name}/${name}`, name)),
+    build: ({ write }) =>
+      [
+        ' lead',
+        'trail ',
+        'new\nline',
+        'tab\t',
+        'quote"\'',
+        'back\\slash',
+        '*glob?[x]',
+        '-dash',
+        '$HOME',
+        'ключ',
+        '日本',
+        '🎉',
+        'e\u0301',
+        'é',
+        ';',
+        'con.',
+        '%2e',
+      ].map((name) => write(`odd/${name}/${name}`, name)),
     wreck: ({ root }) => rmSync(join(root, 'odd'), { recursive: true }),
   },
   {
     kind: 'names that are not UTF-8',
     build: ({ root, write }) => {
       write('raw/ok', '');
-      for (const name of [Buffer.from([0xff, 0xfe]), Buffer.from('caf\xe9', 'latin1'), Buffer.from([0xed, 0xb2, 0x80]), Buffer.from('caf\u{fffd}')]) {
+      for (const name of [
+        Buffer.from([0xff, 0xfe]),
+        Buffer.from('caf\xe9', 'latin1'),
+        Buffer.from([0xed, 0xb2, 0x80]),
+        Buffer.from('caf\u{fffd}'),
+      ]) {
         writeFileSync(Buffer.concat([Buffer.from(join(root, 'raw/')), name]), name);
         symlinkSync(name, Buffer.concat([Buffer.from(join(root, 'raw/link-')), name]));
       }
@@ -109,7 +180,21 @@ const kinds: readonly Kind[] = [
       const noise = Buffer.alloc(50 << 20);
       for (let at = 0; at < noise.length; at += 4) noise.writeUInt32LE((Math.imul(at, 2654435761) ^ (at >>> 7)) >>> 0, at);
       write('large', noise);
-      for (const size of [511, 512, 513, 4095, (1 << 20) - 1, 1 << 20, (2 << 20) - 16384, (2 << 20) - 16383, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 4 << 20]) write(`sizes/${size}`, noise.subarray(0, size));
+      for (const size of [
+        511,
+        512,
+        513,
+        4095,
+        (1 << 20) - 1,
+        1 << 20,
+        (2 << 20) - 16384,
+        (2 << 20) - 16383,
+        (2 << 20) - 1,
+        2 << 20,
+        (2 << 20) + 1,
+        4 << 20,
+      ])
+        write(`sizes/${size}`, noise.subarray(0, size));
       for (let index = 0; index < 300; index += 1) write(`many/${index % 7}/${index}`, String(index));
     },
     wreck: ({ root }) => {
@@ -142,7 +227,16 @@ const kinds: readonly Kind[] = [
       write('file-to-fifo', 'p');
     },
     wreck: ({ root, write, dir }) => {
-      for (const name of ['file-to-folder', 'folder-to-file', 'folder-to-link', 'file-to-link', 'link-to-file', 'link-to-folder', 'file-to-fifo']) rmSync(join(root, name), { recursive: true });
+      for (const name of [
+        'file-to-folder',
+        'folder-to-file',
+        'folder-to-link',
+        'file-to-link',
+        'link-to-file',
+        'link-to-folder',
+        'file-to-fifo',
+      ])
+        rmSync(join(root, name), { recursive: true });
       write('file-to-folder/inside', 'i');
       write('folder-to-file', 'x');
       mkdirSync(join(dir, 'elsewhere/deep'), { recursive: true });
@@ -166,7 +260,13 @@ const kinds: readonly Kind[] = [
   },
   {
     kind: 'times before 1970 and after 2038',
-    build: ({ root, write }) => [write('old', 'o'), write('far', 'f'), setTimes(root), utimesSync(join(root, 'old'), new Date(-86_400_500), new Date(-86_400_500)), utimesSync(join(root, 'far'), 5_000_000_000, 5_000_000_000)],
+    build: ({ root, write }) => [
+      write('old', 'o'),
+      write('far', 'f'),
+      setTimes(root),
+      utimesSync(join(root, 'old'), new Date(-86_400_500), new Date(-86_400_500)),
+      utimesSync(join(root, 'far'), 5_000_000_000, 5_000_000_000),
+    ],
     wreck: ({ root }) => [unlinkSync(join(root, 'old')), unlinkSync(join(root, 'far'))],
   },
 ];
@@ -201,7 +301,10 @@ test.for(kinds)('$kind', async ({ build, wreck, needsRoot = false }, { skip }) =
   expect(report.removed).toEqual(expect.arrayContaining(['always/new', 'new']));
   expect(fingerprint(root)).toEqual(before);
   expect((await store.compare(backup)).differences).toEqual([]);
-  if (has('rsync')) expect(run('rsync', ['-aHAXni', '--checksum', '--delete', '--exclude=/.upgrade', `${join(dir, 'original')}/`, `${root}/`]).output).toBe('');
+  if (has('rsync'))
+    expect(run('rsync', ['-aHAXni', '--checksum', '--delete', '--exclude=/.upgrade', `${join(dir, 'original')}/`, `${root}/`]).output).toBe(
+      '',
+    );
   const elsewhere = join(dir, 'elsewhere/deep/y');
   expect(existsSync(elsewhere) ? readFileSync(elsewhere, 'utf8') : 'not ours').toBe('not ours');
   // A second restore has nothing to do.
@@ -212,8 +315,12 @@ test.for(kinds)('$kind', async ({ build, wreck, needsRoot = false }, { skip }) =
     expect(run('tar', ['--zstd', '--compare', '-f', backup.path, '-C', join(dir, 'original')])).toEqual({ code: 0, output: '' });
     const extracted = join(dir, 'extracted');
     mkdirSync(extracted);
-    expect(run('tar', ['--zstd', '-xpf', backup.path, '-C', extracted, '--numeric-owner', '--warning=no-timestamp'])).toEqual({ code: 0, output: '' });
-    const withoutSpecials = (lines: readonly string[]): readonly string[] => lines.filter((line) => !/ [sp] 0/.test(line)).map((line) => line.replace(/^(run d .*) \S+$/, '$1'));
+    expect(run('tar', ['--zstd', '-xpf', backup.path, '-C', extracted, '--numeric-owner', '--warning=no-timestamp'])).toEqual({
+      code: 0,
+      output: '',
+    });
+    const withoutSpecials = (lines: readonly string[]): readonly string[] =>
+      lines.filter((line) => !/ [sp] 0/.test(line)).map((line) => line.replace(/^(run d .*) \S+$/, '$1'));
     expect(withoutSpecials(fingerprint(extracted))).toEqual(withoutSpecials(before));
   }
 });
@@ -227,7 +334,12 @@ test('the version that was there and what was created since are kept aside, also
     write('new', text);
     await store.restore(backup, { asideDir: aside });
   }
-  expect(['a', 'a~2', 'new', 'new~2'].map((name) => readFileSync(join(aside, name), 'utf8'))).toEqual(['second', 'third!', 'second', 'third!']);
+  expect(['a', 'a~2', 'new', 'new~2'].map((name) => readFileSync(join(aside, name), 'utf8'))).toEqual([
+    'second',
+    'third!',
+    'second',
+    'third!',
+  ]);
 });
 
 test('a sparse file comes back sparse', async ({ skip }) => {
@@ -246,28 +358,68 @@ test('only the paths that were asked for are restored, folders above them includ
   const backup = await create();
   for (const path of ['a', 'e']) rmSync(join(root, path), { recursive: true });
   write('e/new', 'x');
-  expect(await store.restore(backup, { asideDir: aside, paths: ['./a/b/'] })).toEqual({ restored: ['a', 'a/b', 'a/b/c'], removed: [], unchanged: 0 });
+  expect(await store.restore(backup, { asideDir: aside, paths: ['./a/b/'] })).toEqual({
+    restored: ['a', 'a/b', 'a/b/c'],
+    removed: [],
+    unchanged: 0,
+  });
   expect(existsSync(join(root, 'a/d'))).toBe(false);
   expect(readFileSync(join(root, 'e/new'), 'utf8')).toBe('x');
-  await expect(store.restore(backup, { asideDir: aside, paths: ['../x'] })).rejects.toMatchObject({ failures: [{ code: 'RESTORE_PATH_UNKNOWN' }] });
+  await expect(store.restore(backup, { asideDir: aside, paths: ['../x'] })).rejects.toMatchObject({
+    failures: [{ code: 'RESTORE_PATH_UNKNOWN' }],
+  });
 });
 
 test('the sources of the config are taken and nothing else; databases and the version file always are', async () => {
   const { root, dir, config, withConfig, write, aside } = scratch();
-  for (const path of ['VERSION', 'config/a', 'data/uploads/u', 'data/cache/c', 'data/x.log', 'other/o', 'named-by-step/s']) write(path, path);
+  for (const path of ['VERSION', 'config/a', 'data/uploads/u', 'data/cache/c', 'data/x.log', 'other/o', 'named-by-step/s'])
+    write(path, path);
   sqlite(join(root, 'data/app.db'), 'CREATE TABLE t (a)').close();
   sqlite(join(dir, 'outside/far.db'), 'CREATE TABLE far (a); INSERT INTO far VALUES (1)').close();
   symlinkSync('data/uploads', join(root, 'current'));
   const store = withConfig({
     backup: { ...config.backup, include: ['config', 'current/u', 'not-yet'], exclude: ['data/cache', '**/*.log'] },
-    databases: { ...config.databases, far: { kind: 'sqlite', file: join(dir, 'outside/far.db') }, later: { kind: 'sqlite', file: join(root, 'data/later.db') }, away: { kind: 'sqlite', file: join(dir, 'outside/away.db') } },
+    databases: {
+      ...config.databases,
+      far: { kind: 'sqlite', file: join(dir, 'outside/far.db') },
+      later: { kind: 'sqlite', file: join(root, 'data/later.db') },
+      away: { kind: 'sqlite', file: join(dir, 'outside/away.db') },
+    },
   });
   const request = { id: 'B1', runId: null, version: null, extraPaths: ['data/../named-by-step'] };
-  expect(await store.estimate(request.extraPaths)).toMatchObject({ files: 6, sources: ['config', 'current', 'data/uploads/u', 'not-yet', 'named-by-step', 'VERSION', 'database:app', 'database:far', 'database:later', 'database:away'] });
+  expect(await store.estimate(request.extraPaths)).toMatchObject({
+    files: 6,
+    sources: [
+      'config',
+      'current',
+      'data/uploads/u',
+      'not-yet',
+      'named-by-step',
+      'VERSION',
+      'database:app',
+      'database:far',
+      'database:later',
+      'database:away',
+    ],
+  });
   expect(existsSync(join(root, '.upgrade'))).toBe(false);
   const backup = await store.create(request);
-  expect(run('tar', ['--zstd', '-tf', backup.path]).output.split('\n').filter((line) => line !== '')).toEqual([
-    '.rungs-outside/far', 'VERSION', 'config/', 'config/a', 'current', 'data/', 'data/app.db', 'data/uploads/', 'data/uploads/u', 'named-by-step/', 'named-by-step/s',
+  expect(
+    run('tar', ['--zstd', '-tf', backup.path])
+      .output.split('\n')
+      .filter((line) => line !== ''),
+  ).toEqual([
+    '.rungs-outside/far',
+    'VERSION',
+    'config/',
+    'config/a',
+    'current',
+    'data/',
+    'data/app.db',
+    'data/uploads/',
+    'data/uploads/u',
+    'named-by-step/',
+    'named-by-step/s',
   ]);
 
   write('not-yet/file', 'made by a step');
@@ -281,22 +433,33 @@ test('the sources of the config are taken and nothing else; databases and the ve
     { path: 'data/later.db', kind: 'created', why: 'created since' },
     { path: 'not-yet', kind: 'created', why: 'created since' },
   ]);
-  expect(await store.restore(backup, { asideDir: aside, paths: ['database:far'] })).toMatchObject({ restored: ['database:far'], removed: [] });
+  expect(await store.restore(backup, { asideDir: aside, paths: ['database:far'] })).toMatchObject({
+    restored: ['database:far'],
+    removed: [],
+  });
   expect(dump(join(dir, 'outside/far.db'))).toContain('INSERT INTO far VALUES(1)');
-  expect(await store.restore(backup, { asideDir: aside })).toMatchObject({ restored: [], removed: ['database:away', 'data/later.db', 'not-yet'] });
+  expect(await store.restore(backup, { asideDir: aside })).toMatchObject({
+    restored: [],
+    removed: ['database:away', 'data/later.db', 'not-yet'],
+  });
   expect(readdirSync(join(dir, 'outside'))).toEqual(['far.db']);
 });
 
 test.each([
   { what: 'rows that are only in the WAL of a process that was killed', sql: 'PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0;' },
-  { what: 'rows in a database that a living process holds open', sql: 'PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0;', stays: true },
+  {
+    what: 'rows in a database that a living process holds open',
+    sql: 'PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0;',
+    stays: true,
+  },
   { what: 'rows in a database in rollback mode', sql: 'PRAGMA journal_mode = delete;' },
 ])('a database: $what are in the backup, and no stale WAL is played into the restored one', async ({ sql, stays = false }) => {
   const { root, create, store, aside } = scratch();
   const file = join(root, 'data/app.db');
   mkdirSync(dirname(file));
   const hold = async (statements: string): Promise<() => Promise<void>> => {
-    const code = "const d = new (require('node:sqlite').DatabaseSync)(process.argv[1]); d.exec(process.argv[2]); process.stdout.write('ready'); setInterval(() => {}, 1000)";
+    const code =
+      "const d = new (require('node:sqlite').DatabaseSync)(process.argv[1]); d.exec(process.argv[2]); process.stdout.write('ready'); setInterval(() => {}, 1000)";
     const child = spawn(process.execPath, ['-e', code, file, statements], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     await once(child.stdout, 'data');
@@ -306,7 +469,9 @@ test.each([
       await exit;
     };
   };
-  const kill = await hold(`${sql} CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO t (v) VALUES (NULL), (''), (x'00'), (1.5), ('in the WAL')`);
+  const kill = await hold(
+    `${sql} CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO t (v) VALUES (NULL), (''), (x'00'), (1.5), ('in the WAL')`,
+  );
   if (!stays) await kill();
   chmodSync(file, 0o640);
   const backup = await create();
@@ -315,8 +480,12 @@ test.each([
   cpSync(root, `${root}-copy`, { recursive: true });
   const before = dump(join(`${root}-copy`, 'data/app.db'));
 
-  await (await hold("DELETE FROM t; INSERT INTO t (v) VALUES ('new'); CREATE TABLE u (a); PRAGMA user_version = 9"))();
-  expect((await store.compare(backup)).differences).toEqual([{ path: 'data/app.db', kind: 'differs', why: 'schema, rows of sqlite_sequence, t, u' }]);
+  await (
+    await hold("DELETE FROM t; INSERT INTO t (v) VALUES ('new'); CREATE TABLE u (a); PRAGMA user_version = 9")
+  )();
+  expect((await store.compare(backup)).differences).toEqual([
+    { path: 'data/app.db', kind: 'differs', why: 'schema, rows of sqlite_sequence, t, u' },
+  ]);
   await store.restore(backup, { asideDir: aside });
   expect(readdirSync(dirname(file))).toEqual(['app.db']);
   expect(statSync(file).mode & 0o777).toBe(0o640);
@@ -324,7 +493,13 @@ test.each([
   // What was there can still be opened, with its WAL.
   expect(dump(join(aside, 'data/app.db'))).toContain("'new'");
 
-  for (const wreck of [() => writeFileSync(file, 'no database'), () => writeFileSync(file, ''), () => unlinkSync(file), () => [unlinkSync(file), mkdirSync(file)], () => renameSync(file, join(root, 'elsewhere'))]) {
+  for (const wreck of [
+    () => writeFileSync(file, 'no database'),
+    () => writeFileSync(file, ''),
+    () => unlinkSync(file),
+    () => [unlinkSync(file), mkdirSync(file)],
+    () => renameSync(file, join(root, 'elsewhere')),
+  ]) {
     wreck();
     await store.restore(backup, { asideDir: aside });
     expect(dump(file)).toBe(before);

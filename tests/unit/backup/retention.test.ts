@@ -20,11 +20,13 @@ test.each([
 });
 
 test('whatever is asked, the newest verified backup and the protected ones stay', () => {
-  fc.assert(fc.property(fc.array(fc.boolean()), fc.integer({ min: -3, max: 30 }), fc.array(fc.nat(20)), (verified, keep, chosen) => {
-    const records = verified.map((is, index) => backup(String(index), is));
-    const gone = toPrune(records, keep, chosen.map(String)).map(({ id }) => id);
-    expect(gone).not.toContain(records.find((record) => record.verified)?.id);
-    for (const id of chosen) expect(gone).not.toContain(String(id));
-    expect(records.length - gone.length).toBeGreaterThanOrEqual(Math.min(records.length, Math.max(0, keep)));
-  }));
+  fc.assert(
+    fc.property(fc.array(fc.boolean()), fc.integer({ min: -3, max: 30 }), fc.array(fc.nat(20)), (verified, keep, chosen) => {
+      const records = verified.map((is, index) => backup(String(index), is));
+      const gone = toPrune(records, keep, chosen.map(String)).map(({ id }) => id);
+      expect(gone).not.toContain(records.find((record) => record.verified)?.id);
+      for (const id of chosen) expect(gone).not.toContain(String(id));
+      expect(records.length - gone.length).toBeGreaterThanOrEqual(Math.min(records.length, Math.max(0, keep)));
+    }),
+  );
 });

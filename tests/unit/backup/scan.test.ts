@@ -45,13 +45,20 @@ test('sources that lie outside, also by a link on the way, and databases that ca
   const { config } = openScratch(root);
   symlinkSync('/tmp', join(config.root, 'out'));
   symlinkSync('loop', join(config.root, 'loop'));
-  const wanted = { ...config, backup: { ...config.backup, include: ['../y', 'out/z', '/etc'] }, databases: { main: { kind: 'postgres' as const, url: '', attempts: 1, backoffMs: 1 } } };
+  const wanted = {
+    ...config,
+    backup: { ...config.backup, include: ['../y', 'out/z', '/etc'] },
+    databases: { main: { kind: 'postgres' as const, url: '', attempts: 1, backoffMs: 1 } },
+  };
   try {
     resolveSources(wanted, ['a/../../b', 'loop/x']);
     expect.unreachable();
   } catch (error) {
     if (!(error instanceof UpgradeError)) throw error;
-    expect(error.failures.map(({ code }) => code)).toEqual([...Array.from({ length: 4 }, () => 'BACKUP_SOURCE_OUTSIDE'), 'DATABASE_KIND_UNSUPPORTED']);
+    expect(error.failures.map(({ code }) => code)).toEqual([
+      ...Array.from({ length: 4 }, () => 'BACKUP_SOURCE_OUTSIDE'),
+      'DATABASE_KIND_UNSUPPORTED',
+    ]);
   }
 });
 

@@ -44,11 +44,17 @@ async function killed(child: ChildProcess): Promise<void> {
 
 function traces(dir: string): unknown {
   const own = statSync(dir, { bigint: true });
-  return [own.mtimeNs, ...readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'base64'), statSync(join(dir, name), { bigint: true }).mtimeNs])];
+  return [
+    own.mtimeNs,
+    ...readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'base64'), statSync(join(dir, name), { bigint: true }).mtimeNs]),
+  ];
 }
 
 async function codesOf(promise: Promise<unknown>): Promise<readonly string[]> {
-  const error: unknown = await promise.then(() => null, (reason: unknown) => reason);
+  const error: unknown = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
   if (!(error instanceof UpgradeError)) throw new Error(`not refused: ${String(error)}`);
   return error.failures.map(({ code }) => code);
 }
@@ -56,21 +62,37 @@ async function codesOf(promise: Promise<unknown>): Promise<readonly string[]> {
 const base = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v); ';
 
 test.each([
-  { what: 'NULL and empty text', one: "INSERT INTO t (v) VALUES (NULL)", other: "INSERT INTO t (v) VALUES ('')" },
+  { what: 'NULL and empty text', one: 'INSERT INTO t (v) VALUES (NULL)', other: "INSERT INTO t (v) VALUES ('')" },
   { what: 'empty text and an empty blob', one: "INSERT INTO t (v) VALUES ('')", other: "INSERT INTO t (v) VALUES (x'')" },
   { what: 'the number 0 and the text 0', one: 'INSERT INTO t (v) VALUES (0)', other: "INSERT INTO t (v) VALUES ('0')" },
   { what: 'an integer and a real', one: 'INSERT INTO t (v) VALUES (1)', other: 'INSERT INTO t (v) VALUES (1.0)' },
   { what: 'reals that differ in the last bit', one: 'INSERT INTO t (v) VALUES (0.1 + 0.2)', other: 'INSERT INTO t (v) VALUES (0.3)' },
-  { what: 'integers beyond 2^53', one: 'INSERT INTO t (v) VALUES (9007199254740993)', other: 'INSERT INTO t (v) VALUES (9007199254740992)' },
-  { what: 'text after a zero byte', one: "INSERT INTO t (v) VALUES ('a' || char(0) || 'b')", other: "INSERT INTO t (v) VALUES ('a' || char(0) || 'c')" },
-  { what: 'bytes that are not UTF-8', one: "INSERT INTO t (v) VALUES (CAST(x'ff' AS TEXT))", other: "INSERT INTO t (v) VALUES (CAST(x'fe' AS TEXT))" },
+  {
+    what: 'integers beyond 2^53',
+    one: 'INSERT INTO t (v) VALUES (9007199254740993)',
+    other: 'INSERT INTO t (v) VALUES (9007199254740992)',
+  },
+  {
+    what: 'text after a zero byte',
+    one: "INSERT INTO t (v) VALUES ('a' || char(0) || 'b')",
+    other: "INSERT INTO t (v) VALUES ('a' || char(0) || 'c')",
+  },
+  {
+    what: 'bytes that are not UTF-8',
+    one: "INSERT INTO t (v) VALUES (CAST(x'ff' AS TEXT))",
+    other: "INSERT INTO t (v) VALUES (CAST(x'fe' AS TEXT))",
+  },
   { what: 'text and a blob of the same bytes', one: "INSERT INTO t (v) VALUES ('a')", other: "INSERT INTO t (v) VALUES (x'61')" },
   { what: 'a value moved to the next row', one: "INSERT INTO t (v) VALUES ('ab'), ('c')", other: "INSERT INTO t (v) VALUES ('a'), ('bc')" },
   { what: 'the schema', one: 'CREATE INDEX i ON t (v)', other: '' },
   { what: 'a trigger', one: 'CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END', other: '' },
   { what: 'user_version', one: 'PRAGMA user_version = 2', other: '' },
   { what: 'application_id', one: 'PRAGMA application_id = 2', other: '' },
-  { what: 'the number that AUTOINCREMENT gives next', one: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO s DEFAULT VALUES; DELETE FROM s', other: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT)' },
+  {
+    what: 'the number that AUTOINCREMENT gives next',
+    one: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO s DEFAULT VALUES; DELETE FROM s',
+    other: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT)',
+  },
 ])('the digest tells apart: $what', async ({ one, other }) => {
   const dir = folder();
   make(join(dir, 'one.db'), base + one);
@@ -79,13 +101,29 @@ test.each([
 });
 
 test.each([
-  { what: 'the order of insertion', one: "CREATE TABLE u (a, b); INSERT INTO u VALUES (2, 'x'), (1, NULL), (1, 'y')", other: "CREATE TABLE u (a, b); INSERT INTO u VALUES (1, 'y'), (2, 'x'), (1, NULL)" },
+  {
+    what: 'the order of insertion',
+    one: "CREATE TABLE u (a, b); INSERT INTO u VALUES (2, 'x'), (1, NULL), (1, 'y')",
+    other: "CREATE TABLE u (a, b); INSERT INTO u VALUES (1, 'y'), (2, 'x'), (1, NULL)",
+  },
   { what: 'the journal mode', one: 'PRAGMA journal_mode = wal', other: '' },
-  { what: 'free space', one: "INSERT INTO t (v) VALUES (zeroblob(100000)); DELETE FROM t", other: '' },
+  { what: 'free space', one: 'INSERT INTO t (v) VALUES (zeroblob(100000)); DELETE FROM t', other: '' },
   { what: 'the page size', one: 'PRAGMA page_size = 512; VACUUM', other: '' },
-  { what: 'the marker table of SQL steps', one: 'CREATE TABLE _rungs_marker (step TEXT PRIMARY KEY); INSERT INTO _rungs_marker VALUES (1)', other: '' },
-  { what: 'statistics', one: 'CREATE TABLE w (a); CREATE INDEX wi ON w (a); INSERT INTO w VALUES (1); ANALYZE', other: 'CREATE TABLE w (a); CREATE INDEX wi ON w (a); INSERT INTO w VALUES (1)' },
-  { what: 'an AUTOINCREMENT table that came and went', one: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO s DEFAULT VALUES; DROP TABLE s', other: '' },
+  {
+    what: 'the marker table of SQL steps',
+    one: 'CREATE TABLE _rungs_marker (step TEXT PRIMARY KEY); INSERT INTO _rungs_marker VALUES (1)',
+    other: '',
+  },
+  {
+    what: 'statistics',
+    one: 'CREATE TABLE w (a); CREATE INDEX wi ON w (a); INSERT INTO w VALUES (1); ANALYZE',
+    other: 'CREATE TABLE w (a); CREATE INDEX wi ON w (a); INSERT INTO w VALUES (1)',
+  },
+  {
+    what: 'an AUTOINCREMENT table that came and went',
+    one: 'CREATE TABLE s (i INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO s DEFAULT VALUES; DROP TABLE s',
+    other: '',
+  },
 ])('the digest does not depend on $what', async ({ one, other }) => {
   const dir = folder();
   make(join(dir, 'one.db'), base + one);
@@ -126,17 +164,27 @@ test('a copy holds what is only in the WAL of a process that has the database op
 });
 
 test.each([
-  { what: 'a WAL database at rest', leave: async (file: string) => make(file, `PRAGMA journal_mode = wal; ${base} INSERT INTO t (v) VALUES (1)`), rows: 1 },
+  {
+    what: 'a WAL database at rest',
+    leave: async (file: string) => make(file, `PRAGMA journal_mode = wal; ${base} INSERT INTO t (v) VALUES (1)`),
+    rows: 1,
+  },
   {
     what: 'a WAL that a killed process left behind',
-    leave: async (file: string) => killed(await holder(file, `PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; ${base} INSERT INTO t (v) VALUES (1), (2)`)),
+    leave: async (file: string) =>
+      killed(await holder(file, `PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; ${base} INSERT INTO t (v) VALUES (1), (2)`)),
     rows: 2,
   },
   {
     what: 'a hot journal that a killed process left behind',
     leave: async (file: string) => {
       make(file, `${base} INSERT INTO t (v) VALUES (1), (2), (3)`);
-      await killed(await holder(file, 'PRAGMA cache_size = 1; PRAGMA synchronous = off; BEGIN; DELETE FROM t; INSERT INTO t (v) SELECT zeroblob(4000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n)'));
+      await killed(
+        await holder(
+          file,
+          'PRAGMA cache_size = 1; PRAGMA synchronous = off; BEGIN; DELETE FROM t; INSERT INTO t (v) SELECT zeroblob(4000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n)',
+        ),
+      );
       expect(statSync(`${file}-journal`).size).toBeGreaterThan(0);
     },
     rows: 3,
@@ -170,8 +218,14 @@ test('every problem of every database is found at once', async () => {
   const dir = folder();
   const at = (name: string): string => join(dir, name);
   make(at('good.db'), base);
-  make(at('keys.db'), 'CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id)); PRAGMA foreign_keys = off; INSERT INTO c VALUES (7)');
-  make(at('torn.db'), `${base} INSERT INTO t (v) SELECT hex(randomblob(500)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) SELECT i FROM n); CREATE INDEX i ON t (v)`);
+  make(
+    at('keys.db'),
+    'CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id)); PRAGMA foreign_keys = off; INSERT INTO c VALUES (7)',
+  );
+  make(
+    at('torn.db'),
+    `${base} INSERT INTO t (v) SELECT hex(randomblob(500)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) SELECT i FROM n); CREATE INDEX i ON t (v)`,
+  );
   const torn = readFileSync(at('torn.db'));
   torn.fill(0x5a, 40 * 4096, 60 * 4096);
   writeFileSync(at('torn.db'), torn);
@@ -180,12 +234,24 @@ test('every problem of every database is found at once', async () => {
   const sqliteFile = (name: string): { kind: 'sqlite'; file: string } => ({ kind: 'sqlite', file: at(name) });
   const findings = await createDatabases({
     databases: {
-      good: sqliteFile('good.db'), keys: sqliteFile('keys.db'), torn: sqliteFile('torn.db'), text: sqliteFile('text.db'), folder: sqliteFile('folder.db'),
-      new: sqliteFile('new.db'), lost: sqliteFile('nowhere/x.db'), main: { kind: 'postgres', url: 'postgres://localhost/x', attempts: 1, backoffMs: 1 },
+      good: sqliteFile('good.db'),
+      keys: sqliteFile('keys.db'),
+      torn: sqliteFile('torn.db'),
+      text: sqliteFile('text.db'),
+      folder: sqliteFile('folder.db'),
+      new: sqliteFile('new.db'),
+      lost: sqliteFile('nowhere/x.db'),
+      main: { kind: 'postgres', url: 'postgres://localhost/x', attempts: 1, backoffMs: 1 },
     },
   }).check();
   expect(findings.map(({ level, code }) => `${level} ${code}`)).toEqual([
-    'block DATABASE_FOREIGN_KEYS', 'block DATABASE_CORRUPT', 'block DATABASE_CORRUPT', 'block DATABASE_UNREACHABLE', 'warn DATABASE_MISSING', 'block DATABASE_UNREACHABLE', 'block DATABASE_KIND_UNSUPPORTED',
+    'block DATABASE_FOREIGN_KEYS',
+    'block DATABASE_CORRUPT',
+    'block DATABASE_CORRUPT',
+    'block DATABASE_UNREACHABLE',
+    'warn DATABASE_MISSING',
+    'block DATABASE_UNREACHABLE',
+    'block DATABASE_KIND_UNSUPPORTED',
   ]);
   expect(findings[0]?.message).toContain('c → p (row 1)');
 });

@@ -1,0 +1,25 @@
+// Which paths of a backup a restore is about.
+import { relative, resolve } from 'node:path';
+import { fail } from '../model/failure.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { shownPath } from './compare.ts';
+import { isWithin } from './names.ts';
+import { isOutside } from './sources.ts';
+
+/** A path means itself and all that is in it. The names of one inode belong together. Throws RESTORE_PATH_UNKNOWN. */
+export function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): (path: string) => boolean {
+  if (paths === undefined) return () => true;
+  const databases = new Map<string, string>(
+    manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])),
+  );
+  const wanted = paths.map((path) => databases.get(path) ?? relative(root, resolve(root, path)));
+  for (const [index, path] of wanted.entries()) {
+    const isKnown =
+      manifest.entries.some((entry) => isWithin(shownPath(entry), path)) ||
+      manifest.sources.some((source) => source.kind === 'tree' && isWithin(path, source.path));
+    if (!isKnown || isOutside(path)) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
+  }
+  const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));
+  const linked = new Set(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' && isNamed(entry.path) ? [entry.target] : [])));
+  return (path) => isNamed(path) || linked.has(path);
+}
