@@ -20,7 +20,8 @@ test('every table of the journal is described', () => {
 
 test('every folder of the import table that the linter enforces has its line', () => {
   const config = readFileSync(path.join(repository, 'oxlint.config.ts'), 'utf8');
-  const folders = [...config.matchAll(/^ {2}'?((?:src\/)?\w+)'?: \[.*\],$/gm)].map(([, folder = '']) => folder);
+  const table = config.slice(config.indexOf('const mayImport'), config.indexOf('\n};'));
+  const folders = [...table.matchAll(/^ {2}'?((?:src\/)?\w+)'?: \[.*\],$/gm)].map(([, folder = '']) => folder);
   expect(folders.length).toBeGreaterThan(10);
   expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
 });
