@@ -30,14 +30,19 @@ export function systemTerminal(): Terminal {
     err: (text) => err.write(text),
     stdout,
     stderr,
-    columns: stderr.columns ?? stdout.columns ?? 80,
+    columns: err.columns,
     canAsk: stdin.isTTY && stderr.isTTY,
     ask: (question) =>
       new Promise((resolve) => {
         const lines = createInterface({ input: stdin, output: stderr });
         // Ctrl-D and Ctrl-C are answers too.
-        lines.once('close', () => resolve(false)).once('SIGINT', () => lines.close());
+        lines.once('SIGINT', () => lines.close()).once('close', () => {
+          if (!isAnswered) err.write('\n');
+          resolve(false);
+        });
+        let isAnswered = false;
         lines.question(`${question} [y/N] `, (answer) => {
+          isAnswered = true;
           resolve(/^y(es)?$/i.test(answer.trim()));
           lines.close();
         });

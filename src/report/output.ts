@@ -37,7 +37,8 @@ export function createOutput(stream: WritableEnd, problems: (message: string) =>
       }
     },
     get columns() {
-      return Math.max(stream.columns ?? defaultColumns, fewestColumns);
+      // A terminal that does not know its size says 0.
+      return stream.columns === undefined || stream.columns === 0 ? defaultColumns : Math.max(stream.columns, fewestColumns);
     },
     isTerminal: stream.isTTY === true,
   };

@@ -1,4 +1,5 @@
 // `upgrade backup …`: made, looked at, restored and exported by hand.
+import path from 'node:path';
 import type { BackupRecord } from '../../model/ports.ts';
 import { renderBackups } from '../../report/backups.ts';
 import { bytes, count } from '../../report/layout.ts';
@@ -46,7 +47,8 @@ export async function restore(id: string, paths: readonly string[], flags: Resto
 
 export async function exportTo(id: string, file: string, flags: CommonFlags, terminal: Terminal): Promise<number> {
   const record = await (await openManager(flags, terminal)).exportBackup(id, file);
-  present(flags, terminal, { id: record.id, file }, () => [`Backup ${record.id} written to ${file}.`]);
+  const written = path.resolve(terminal.cwd, file);
+  present(flags, terminal, { id: record.id, file: written }, () => [`Backup ${record.id} written to ${written}.`]);
   return 0;
 }
 
