@@ -1,6 +1,6 @@
 // Loads users' TypeScript and JavaScript files. Promises that `rungs` resolves wherever they lie, and that `.ts` is an ES module whatever package.json says.
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire, registerHooks } from 'node:module';
+import { createRequire, registerHooks, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { failure, messageOf } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
@@ -33,7 +33,7 @@ function registerOnce(): void {
     resolve: (specifier, context, next) => (specifier === 'rungs' ? { url: api, format: formatOfApi(api), shortCircuit: true } : next(specifier, context)),
     load: (url, context, next) => {
       const path = url.split('?', 1)[0] ?? url;
-      if (path.endsWith('.ts')) return next(url, { ...context, format: 'module-typescript' });
+      if (path.endsWith('.ts') && path.startsWith('file:')) return { format: 'module', source: stripped(path), shortCircuit: true };
       // Which kind a `.js` is must not hang on the package.json that happens to lie above it.
       if (path.endsWith('.js') && path.startsWith('file:') && !path.includes('/node_modules/')) {
         return next(url, { ...context, format: looksLikeModule(readFileSync(fileURLToPath(path), 'utf8')) ? 'module' : 'commonjs' });
@@ -41,6 +41,11 @@ function registerOnce(): void {
       return next(url, context);
     },
   });
+}
+
+// Node's own format for it, `module-typescript`, takes three times as long: for each file it looks into a cache on disk and sets up a source map.
+function stripped(url: string): string {
+  return stripTypeScriptTypes(readFileSync(fileURLToPath(url), 'utf8'), { sourceUrl: url });
 }
 
 // In the bundle this file is part of dist/step-host.js, and dist/step-api.js lies beside it.
