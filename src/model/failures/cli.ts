@@ -30,10 +30,6 @@ export const cliFailures = {
     message: 'The upgrade was not confirmed.',
     hint: 'Nothing was changed. Run it again and answer "yes", or give --yes.',
   }),
-  FILE_EXISTS: ({ file }: { file: string }) => ({
-    message: `${file} exists already.`,
-    hint: 'Choose another name, or move the file away first.',
-  }),
   BAD_STEP_NAME: ({ name }: { name: string }) => ({
     message: `"${name}" is not a step name: it may hold small letters, digits, "_" and "-".`,
     hint: 'For example: add_email.',
