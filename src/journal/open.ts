@@ -24,7 +24,8 @@ export interface JournalDatabase {
   write(change: () => void): void;
 }
 
-export function openJournalDatabase(state: string, mode: 'read' | 'write'): JournalDatabase | null {
+/** `isHeld`: somebody may be writing to it. */
+export function openJournalDatabase(state: string, mode: 'read' | 'write', isHeld = true): JournalDatabase | null {
   const file = path.join(state, 'journal.db');
   if (!existsSync(file)) {
     const traces = tracesOfRuns(state);
@@ -33,22 +34,22 @@ export function openJournalDatabase(state: string, mode: 'read' | 'write'): Jour
   }
   if (mode === 'write') mkdirSync(state, { recursive: true, mode: 0o700 });
   try {
-    return open(file, state, mode);
+    return open(file, state, mode, isHeld);
   } catch (error) {
     // Even opening takes some room, for the WAL's index.
     const isFull = mode === 'write' && [SQLITE_FULL, SQLITE_IOERR].includes(sqliteCode(error) ?? 0);
     if (!isFull || !giveUpReserve(state)) throw explained(error, file);
   }
   try {
-    return open(file, state, mode);
+    return open(file, state, mode, isHeld);
   } catch (error) {
     throw explained(error, file);
   }
 }
 
-function open(file: string, state: string, mode: 'read' | 'write'): JournalDatabase | null {
+function open(file: string, state: string, mode: 'read' | 'write', isHeld: boolean): JournalDatabase | null {
   const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
-  const db = openDatabase(DatabaseSync, file, mode);
+  const db = openDatabase(DatabaseSync, file, mode, isHeld);
   try {
     if (!prepare(db, file, state, mode)) {
       db.close();
@@ -95,13 +96,17 @@ function prepare(db: DatabaseSync, file: string, state: string, mode: 'read' | '
   return version > 0;
 }
 
-function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write'): DatabaseSync {
+function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write', isHeld: boolean): DatabaseSync {
   if (mode === 'write') return new DatabaseSync(file);
   // Without a WAL the file is all there is: `immutable` reads it without making `-wal` and `-shm`. With one, a run is going on or was
   // killed: a read-only connection sees it all and, unlike a writing one, does not fold the WAL in when it closes.
   const url = pathToFileURL(file);
-  url.search = existsSync(`${file}-wal`) ? '?mode=ro' : '?mode=ro&immutable=1';
-  return new DatabaseSync(url, { readOnly: true });
+  const hasWal = existsSync(`${file}-wal`);
+  // What a killed run left is read without locks and with the WAL's index in memory: even `-shm` stays as it is.
+  url.search = !hasWal ? '?mode=ro&immutable=1' : isHeld ? '?mode=ro' : '?mode=ro&vfs=unix-none';
+  const db = new DatabaseSync(url, { readOnly: true });
+  if (hasWal && !isHeld) db.exec('PRAGMA locking_mode = exclusive');
+  return db;
 }
 
 function upgradeTables(db: DatabaseSync, version: number): void {

@@ -14,11 +14,13 @@ export interface OpenOptions {
   readonly state: string;
   /** `write` makes the state folder and the tables where they are missing. */
   readonly mode: 'read' | 'write';
+  /** Somebody may be writing to it: by default that is taken to be so. `false` leaves no trace at all beside what a killed run left. */
+  readonly isHeld?: boolean;
 }
 
 /** Throws JOURNAL_CORRUPT, JOURNAL_MISSING, JOURNAL_NEWER. `null`: reading, and nothing was ever recorded. */
-export function openSqliteJournal({ state, mode }: OpenOptions): Journal | null {
-  const database = openJournalDatabase(state, mode);
+export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): Journal | null {
+  const database = openJournalDatabase(state, mode, isHeld);
   if (database === null) return null;
   const { db, write: commit } = database;
   const statements = new Map<string, StatementSync>();

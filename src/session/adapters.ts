@@ -3,6 +3,7 @@ import { createBackupStore } from '../backup/store.ts';
 import { createDatabases } from '../databases/check.ts';
 import { createInstallation } from '../discover/installation.ts';
 import { openSqliteJournal } from '../journal/sqlite-journal.ts';
+import { lockHolder } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Journal, Ports } from '../model/ports.ts';
@@ -51,5 +52,5 @@ export function openJournalToWrite(config: Config): Journal {
 
 function openJournal(config: Config, mode: 'read' | 'write'): Journal | null {
   if (config.journal.kind === 'postgres') throw fail('JOURNAL_KIND_UNSUPPORTED', { kind: 'postgres' }, { place: { file: config.file } });
-  return openSqliteJournal({ state: config.state, mode });
+  return openSqliteJournal({ state: config.state, mode, isHeld: mode === 'write' || lockHolder(config.state) !== null });
 }
