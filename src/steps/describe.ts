@@ -1,7 +1,5 @@
 // Asks step files what they say of themselves, in a process of their own: loading a user's file may do anything.
-import { lstatSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import { failure } from '../model/failure.ts';
 import type { Failure } from '../model/failure.ts';
 import type { DescribeModules, ModuleDescription } from '../model/ports.ts';
@@ -10,7 +8,17 @@ import { startHost } from './host-client.ts';
 /** Loading only defines: a file that takes longer than this hangs. */
 const loadDeadlineMs = 60_000;
 
+/** A process for fewer than this would cost more than it saves. */
+const filesPerHost = 100;
+
 export const describeModules: DescribeModules = async (files) => {
+  const hosts = Math.min(availableParallelism(), 4, Math.ceil(files.length / filesPerHost));
+  const size = Math.ceil(files.length / hosts);
+  const shares = Array.from({ length: hosts }, (_, index) => files.slice(index * size, (index + 1) * size));
+  return (await Promise.all(shares.map(describeShare))).flat();
+};
+
+async function describeShare(files: readonly string[]): Promise<readonly (ModuleDescription | Failure)[]> {
   const answers: (ModuleDescription | Failure)[] = [];
   // A file that ends its process takes the others of the batch with it, so the rest is asked again without it.
   while (answers.length < files.length) {
@@ -19,17 +27,17 @@ export const describeModules: DescribeModules = async (files) => {
     answers.push(...(described ?? (await describeOneByOne(rest))));
   }
   return answers;
-};
+}
 
 async function describeBatch(files: readonly string[]): Promise<readonly (ModuleDescription | Failure)[] | null> {
   const host = await startHost({ lockFd: null, cwd: process.cwd(), env: process.env });
   const answers: (ModuleDescription | Failure)[] = [];
   const deadline = setTimeout(() => void host.stop(), loadDeadlineMs);
-  const exit = await host.request({ type: 'describe', files, cacheDir: compileCacheDir() }, (reply) => {
+  const exit = await host.request({ type: 'describe', files }, (reply) => {
     if (reply.type === 'described') answers.push(...reply.answers);
   });
   clearTimeout(deadline);
-  // It still writes what it has compiled into the cache: nobody has to wait for that.
+  // Nobody has to wait for its end.
   host.dismiss();
   return exit === null ? answers : null;
 }
@@ -41,17 +49,4 @@ async function describeOneByOne(files: readonly string[]): Promise<readonly (Mod
     answers.push(answer ?? failure('STEP_LOAD', { file, error: 'it ended its process, or did not come to an end, while it was being loaded' }, { place: { file } }));
   }
   return answers;
-}
-
-/** Private, as what lies in it is executed. `null` where there can be none. */
-export function compileCacheDir(): string | null {
-  const dir = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'rungs');
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const found = lstatSync(dir);
-    const isOurs = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
-    return isOurs ? dir : null;
-  } catch {
-    return null; // It only saves time.
-  }
 }

@@ -1,12 +1,10 @@
 // Loads step files and tells what each says of itself: its data, and which halves it has.
-import { enableCompileCache } from 'node:module';
 import type { Failure } from '../../model/failure.ts';
 import type { ModuleDescription } from '../../model/ports.ts';
 import { loadModule } from './module-loader.ts';
 
-/** One answer per file, in order. `cacheDir`: where compiled code is kept between processes. */
-export function describeFiles(files: readonly string[], cacheDir: string | null): readonly (ModuleDescription | Failure)[] {
-  if (cacheDir !== null) enableCompileCache(cacheDir);
+/** One answer per file, in order. */
+export function describeFiles(files: readonly string[]): readonly (ModuleDescription | Failure)[] {
   return files.map((file) => {
     const loaded = loadModule(file);
     if ('code' in loaded) return loaded;

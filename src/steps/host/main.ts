@@ -50,7 +50,7 @@ async function serve(request: HostRequest): Promise<void> {
   usedChildren = false;
   if (request.type === 'execute') await execute(request.run, request.orders);
   else if (request.type === 'check') await check(request.run, request.order);
-  else if (request.type === 'describe') await describe(request.files, request.cacheDir);
+  else if (request.type === 'describe') await describe(request.files);
   else release();
   isBusy = false;
   if (!process.connected) process.exit(0);
@@ -115,9 +115,9 @@ async function check(run: HostRun, order: HostOrder): Promise<void> {
   send({ type: 'finished', usedChildren });
 }
 
-async function describe(files: readonly string[], cacheDir: string | null): Promise<void> {
+async function describe(files: readonly string[]): Promise<void> {
   const { describeFiles } = await import('./describe-files.ts');
-  send({ type: 'described', answers: describeFiles(files, cacheDir) });
+  send({ type: 'described', answers: describeFiles(files) });
   send({ type: 'finished', usedChildren });
 }
 

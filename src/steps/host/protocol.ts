@@ -36,7 +36,7 @@ export interface HostOrder {
 export type HostRequest =
   | { readonly type: 'execute'; readonly run: HostRun; readonly orders: readonly HostOrder[] }
   | { readonly type: 'check'; readonly run: HostRun; readonly order: HostOrder }
-  | { readonly type: 'describe'; readonly files: readonly string[]; readonly cacheDir: string | null }
+  | { readonly type: 'describe'; readonly files: readonly string[] }
   | { readonly type: 'release' }
   | { readonly type: 'cancel'; readonly reason: CancelReason };
 
