@@ -109,10 +109,3 @@ export interface Finding {
 export function stepsOf(plan: Plan): readonly Step[] {
   return plan.transitions.flatMap(({ steps }) => steps);
 }
-
-/** The transition that a step belongs to. */
-export function transitionOf(plan: Plan, stepId: string): Transition {
-  const found = plan.transitions.find(({ steps }) => steps.some(({ id }) => id === stepId));
-  if (found === undefined) throw new Error(`step ${stepId} is not in the plan`);
-  return found;
-}

@@ -7,6 +7,6 @@
 //   expect(differencesBetween(before, await scratch.snapshot())).toEqual([]);
 //   await scratch.remove();
 export { makeScratch } from '../../../examples/demo/scratch.ts';
-export type { Ended, RunOptions, Scratch } from '../../../examples/demo/scratch.ts';
+export type { Scratch } from '../../../examples/demo/scratch.ts';
 export { differencesBetween, digestOf } from '../../../examples/demo/snapshot.ts';
-export type { PathFacts, Snapshot } from '../../../examples/demo/snapshot.ts';
+export type { Snapshot } from '../../../examples/demo/snapshot.ts';
