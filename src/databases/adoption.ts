@@ -118,7 +118,8 @@ function wholeNumber(value: unknown): number | null {
 
 function textOrNull(value: unknown): string | null {
   if (value === null || value === undefined || value === '') return null;
-  return typeof value === 'string' ? value : String(value);
+  // Whatever SQLite keeps: a text, a number, a blob.
+  return typeof value === 'string' ? value : typeof value === 'bigint' || typeof value === 'number' ? value.toString() : Buffer.isBuffer(value) ? value.toString() : null;
 }
 
 function finding(level: Finding['level'], { code, message, hint, place }: Failure): Finding {

@@ -45,5 +45,5 @@ export function ladderProblems(config: Pick<Config, 'ladders'>): readonly Failur
 
 /** Findings of ours carry codes of the registry. */
 export function asFailures(findings: readonly Finding[]): readonly Failure[] {
-  return findings.map(({ level: _, ...rest }) => rest as Failure);
+  return findings.map(({ level: _level, ...rest }) => rest as Failure);
 }

@@ -1,11 +1,12 @@
 // Writes the next step of a ladder: a numbered file in its folder, or a script with its entry at the end of the index.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { replaceFile } from '../discover/replace-file.ts';
 import type { Config, LadderConfig } from '../model/config.ts';
 import { fail, UpgradeError } from '../model/failure.ts';
 import { nearest } from '../model/nearest.ts';
 import { asFailures, readLadder } from './ladders.ts';
+import { writeStep } from './write-step.ts';
 
 type Kind = 'ts' | 'sql' | 'sh' | 'py';
 
@@ -28,14 +29,13 @@ export async function newLadderStep(config: Config, request: Request): Promise<{
 }
 
 function inFolder(ladder: LadderConfig & { readonly kind: 'folder' }, { ladder: name, name: title, kind, text }: Request): string {
-  mkdirSync(ladder.dir, { recursive: true });
   const { files } = readLadder(name, ladder);
   const next = Math.max(0, ...files.map(({ number }) => number)) + 1;
   // As wide as the others, which may come from another tool.
   const width = Math.max(3, /^\d+/.exec(path.basename(files.at(-1)?.file ?? ''))?.[0].length ?? 0);
   const chosen = kind ?? 'sql';
   const file = path.join(ladder.dir, `${String(next).padStart(width, '0')}_${title}.${chosen}`);
-  write(file, chosen, text(chosen, { database: ladder.database, isScript: false }));
+  writeStep(file, text(chosen, { database: ladder.database, isScript: false }));
   return file;
 }
 
@@ -54,12 +54,7 @@ async function inIndex(ladder: LadderConfig, index: string, { ladder: name, name
   list.push({ id, description: title.replaceAll(/[_-]+/g, ' '), has_run: false });
   const file = path.join(ladder.dir, `${id}.${chosen}`);
   // The script first: an entry without its script would stop the ladder.
-  write(file, chosen, text(chosen, { database: null, isScript: true }));
+  writeStep(file, text(chosen, { database: null, isScript: true }));
   await replaceFile(index, `${JSON.stringify(value, null, /\n( +|\t)\S/.exec(before)?.[1] ?? 2)}\n`);
   return { file, index };
-}
-
-function write(file: string, kind: Kind, text: string): void {
-  writeFileSync(file, text, { flag: 'wx' });
-  if (kind === 'sh') chmodSync(file, 0o755);
 }

@@ -1,9 +1,10 @@
 // `upgrade new FROM TO NAME` and `upgrade new NAME --ladder LADDER`: writes the next numbered step, ready to be filled in.
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fail } from '../../model/failure.ts';
 import { compareVersions, parseVersion } from '../../model/version.ts';
 import { newLadderStep } from '../../session/new-ladder-step.ts';
+import { writeStep } from '../../session/write-step.ts';
 import type { CommonFlags } from '../flags.ts';
 import { openManager } from '../manager.ts';
 import { present } from '../output.ts';
@@ -35,9 +36,7 @@ export async function newStep(words: readonly string[], flags: NewStepFlags, ter
 
 function write({ dir, name, kind, text }: { readonly dir: string; readonly name: string; readonly kind: TemplateKind; readonly text: (kind: TemplateKind) => string }): { readonly file: string } {
   const file = path.join(dir, `${String(nextNumber(dir)).padStart(3, '0')}_${name}.${kind}`);
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(file, text(kind), { flag: 'wx' });
-  if (kind === 'sh') chmodSync(file, 0o755);
+  writeStep(file, text(kind));
   return { file };
 }
 
