@@ -54,7 +54,8 @@ export function renderRun(view: RunView, { ink = createInk(false), columns = 80 
     ...section('Services and probes', checkLines(events, ink, columns)),
     ...section('Put back from the backup', events.flatMap((event) => (event.type === 'restored' ? hanging('    ', `${event.restored.path}  ${ink.quiet(event.restored.why)}`, columns) : []))),
     ...section('Warnings', events.flatMap((event) => (event.type === 'warning' ? hanging(`  ${ink.back(marks.warning)} `, event.message, columns) : []))),
-    ...section('Logs', logs.flatMap((file) => hanging('    ', file, columns))),
+    // A path that is broken in two cannot be copied.
+    ...section('Logs', logs.map((file) => `    ${file}`)),
     ...failures.flatMap((failure) => ['', ...renderFailure(failure, { ink, columns })]),
   ];
 }
