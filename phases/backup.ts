@@ -1,27 +1,59 @@
 // Archives what the config and the steps name, reads it back, and records it.
-// Given the plan; promises that a verified backup of this run exists. A run that has one already is done.
-import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
+// Given the plan; promises that a verified backup of this run exists, and that it holds the installation as it is before the first step: one
+// that an earlier attempt made is good only as long as nobody has changed anything since.
+import { failuresOf } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
+import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
 
-export async function backup(ports: Pick<Ports, 'journal' | 'backups' | 'events'>, run: RunContext): Promise<void> {
+type Needs = Pick<Ports, 'journal' | 'backups' | 'events'>;
+
+export async function backup(ports: Needs, run: RunContext): Promise<void> {
   const known = await backupOfRun(ports, run.id);
-  if (known !== null) return;
-  const record = await ports.backups.create({
-    // The run's own id: whoever finds the archive finds its run.
-    id: run.id,
-    runId: run.id,
-    version: run.plan.from,
-    extraPaths: [...new Set(stepsOf(run.plan).flatMap((step) => step.backup))],
-    signal: run.signal,
-    onProgress: (doneBytes, totalBytes) => ports.events.emit({ type: 'backup-progress', doneBytes, totalBytes, transient: true }),
-  });
+  if (known !== null && ((await hasBegunSteps(ports, run.id)) || (await isUpToDate(ports, known)))) return;
+  const record = await create(ports, run);
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;
   ports.events.emit({ type: 'backup-verified', backup: { id, path, bytes, files, verified } });
+  if (known === null) return;
+  // Its replacement is proven and recorded. The preflight has counted room for one.
+  await ports.backups.remove(known);
+  await ports.journal.removeBackup(known.id);
 }
 
-/** The verified backup that was made for this run, if there is one. */
+async function isUpToDate({ backups }: Needs, known: BackupRecord): Promise<boolean> {
+  return (await backups.compare(known)).differences.length === 0;
+}
+
+/** The verified backup that was made for this run, if there is one: the newest, where there are several. */
 export async function backupOfRun({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<BackupRecord | null> {
   const backups = await journal.backups();
   return backups.find((record) => record.runId === runId && record.verified) ?? null;
+}
+
+/** Whether a step of the run may have changed anything: its intent comes before its effect. */
+export async function hasBegunSteps({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<boolean> {
+  return (await journal.stepRecords(runId)).some(({ attempts }) => attempts > 0);
+}
+
+// A run that is taken up more often than this without coming to its steps is given up before.
+const mostBackups = 20;
+
+/** Under the run's own id, so that whoever finds the archive finds its run. One that is outdated is left there, and the next gets a number. */
+async function create({ backups, events }: Needs, run: RunContext): Promise<BackupRecord> {
+  for (let number = 1; ; number += 1) {
+    const id = number === 1 ? run.id : `${run.id}-${number}`;
+    try {
+      return await backups.create({
+        id,
+        runId: run.id,
+        version: run.plan.from,
+        extraPaths: [...new Set(stepsOf(run.plan).flatMap((step) => step.backup))],
+        signal: run.signal,
+        onProgress: (doneBytes, totalBytes) => events.emit({ type: 'backup-progress', doneBytes, totalBytes, transient: true }),
+      });
+    } catch (error) {
+      const isOutdated = failuresOf(error).some(({ code }) => code === 'BACKUP_EXISTS');
+      if (!isOutdated || number >= mostBackups) throw error;
+    }
+  }
 }

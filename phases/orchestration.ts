@@ -6,11 +6,12 @@ import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
 import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
-import { copiesDir } from './discovery.ts';
+import { backup } from './backup.ts';
 import { cancellation, checkNotCancelled } from './cancelling.ts';
+import { copiesDir } from './discovery.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 
-type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services'>;
+type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services' | 'backups'>;
 
 // More would make a resume examine more marker rows; fewer would cost more commits.
 const largestGroup = 1_000;
@@ -25,7 +26,11 @@ export async function orchestration(ports: Needs, run: RunContext, options: { re
   const records = new Map((await ports.journal.stepRecords(run.id)).map((record) => [record.stepId, record]));
   await rememberServices(ports, run);
   // A resume that finds every step applied must not stop what an earlier attempt has started again.
-  if (orders.some(({ step }) => records.get(step.id)?.status !== 'applied')) await stopServices(ports, run, run.signal);
+  if (orders.some(({ step }) => records.get(step.id)?.status !== 'applied')) {
+    await stopServices(ports, run, run.signal);
+    // What services wrote between the backup and their end is in no backup yet, and a rollback would take it back.
+    if ((await ports.journal.effects(run.id)).some(({ key }) => key.startsWith('stop:'))) await backup(ports, run);
+  }
   let transition = '';
   const unrecorded: Unrecorded = { outcomes: [] };
   try {

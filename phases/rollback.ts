@@ -8,7 +8,7 @@ import { stepsOf } from '../src/model/plan.ts';
 import type { BackupRecord, Difference, Ports, RunContext } from '../src/model/ports.ts';
 import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
-import { backupOfRun } from './backup.ts';
+import { backupOfRun, hasBegunSteps } from './backup.ts';
 import { restartServices } from './restart.ts';
 import { revertSteps, type Reverted } from './reverting.ts';
 import { rememberServices, stopServices } from './stopping.ts';
@@ -33,15 +33,18 @@ export async function rollback(ports: Needs, run: RunContext, cause: Failure | n
     await rememberServices(ports, run);
     await tellFailures(ports, () => stopServices(ports, run));
   }
-  const reverted = await revertSteps(ports, run);
-  await restoreDifferences(ports, run, reverted);
-  await ports.steps.removeMarkers(run);
+  // Where no step was begun nothing is ours to put back: what differs from the backup was written by people and services since.
+  if (await hasBegunSteps(ports, run.id)) {
+    const reverted = await revertSteps(ports, run);
+    await restoreDifferences(ports, run, reverted);
+    await ports.steps.removeMarkers(run);
+  }
   await putServicesBack(ports, run);
   await checkOldVersion(ports, run);
 }
 
 async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Promise<boolean> {
-  return (await journal.effects(run.id)).length > 0 || (await journal.stepRecords(run.id)).some(({ attempts }) => attempts > 0);
+  return (await journal.effects(run.id)).length > 0 || hasBegunSteps({ journal }, run.id);
 }
 
 /** Compares with the manifest, restores what differs, compares again. */
