@@ -46,9 +46,12 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
   }
 }
 
-/** Whether a step may come at files otherwise than by its databases' handles. Most steps do not, and for those a connection stays open. */
+/**
+ * Whether a step may come at files otherwise than by its databases' handles. Most steps do not, and for those a connection stays open: opening and
+ * closing it takes longer than the step. `sqlite('app').exec(…)` is a handle's, any other `exec` may be a command.
+ */
 export function reachesFiles({ file }: HostOrder): boolean {
-  return /\b(?:exec|files|require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/.test(readFileSync(file, 'utf8'));
+  return /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:files|require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/.test(readFileSync(file, 'utf8'));
 }
 
 /** Runs `check()`; the answer is not yet looked at. */
