@@ -49,6 +49,8 @@ test('every key of transition.yaml has its line, and every line is a key', () =>
 test('every key of a step has its line in "Writing steps", and every line is a key', () => {
   const steps = readFileSync(path.join(repository, 'docs/writing-steps.md'), 'utf8');
   const section = steps.slice(steps.indexOf('\n## Metadata\n'), steps.indexOf('\n## ', steps.indexOf('\n## Metadata\n') + 1));
-  const named = [...section.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, key = '']) => key));
+  const named = [...section.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, key = '']) => key),
+  );
   expect(named.toSorted()).toEqual([...schemaKeys('step-metadata'), 'check'].toSorted());
 });

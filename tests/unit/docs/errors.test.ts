@@ -6,7 +6,12 @@ import { failures } from '../../../src/model/failure.ts';
 const repository = path.resolve(import.meta.dirname, '../../..');
 const codes = Object.keys(failures).toSorted();
 const page = readFileSync(path.join(repository, 'docs/errors.md'), 'utf8');
-const sections = new Map(page.split(/^### /m).slice(1).map((section) => [/^\S+/.exec(section)?.[0] ?? '', section]));
+const sections = new Map(
+  page
+    .split(/^### /m)
+    .slice(1)
+    .map((section) => [/^\S+/.exec(section)?.[0] ?? '', section]),
+);
 
 test('every code of the registry has its heading, and every heading is a code', () => {
   expect([...sections.keys()].toSorted()).toEqual(codes);
@@ -22,7 +27,11 @@ test.each([...sections])('%s says what has happened to the installation and what
 });
 
 test('every code is used by something that can fail with it', () => {
-  const sources = globSync(['src/**/*.ts', 'phases/**/*.ts'], { cwd: repository }).filter((file) => !file.startsWith(path.join('src', 'model', 'failures')) && !file.endsWith('exit-codes.ts'));
-  const used = new Set(sources.flatMap((file) => readFileSync(path.join(repository, file), 'utf8').match(/(?<=')[A-Z][A-Z_]+(?=')/g) ?? []));
+  const sources = globSync(['src/**/*.ts', 'phases/**/*.ts'], { cwd: repository }).filter(
+    (file) => !file.startsWith(path.join('src', 'model', 'failures')) && !file.endsWith('exit-codes.ts'),
+  );
+  const used = new Set(
+    sources.flatMap((file) => readFileSync(path.join(repository, file), 'utf8').match(/(?<=')[A-Z][A-Z_]+(?=')/g) ?? []),
+  );
   expect(codes.filter((code) => !used.has(code))).toEqual([]);
 });
