@@ -8,6 +8,7 @@ export type { Finding, Plan, Step, Transition } from './model/plan.ts';
 export type { BackupRecord, RestoreReport } from './model/ports.ts';
 export type { Outcome, PhaseName, PhaseReport, ProbeReport, ResultDocument, RunRecord, ServiceReport, StepRecord, StepReport, StepStatus } from './model/run.ts';
 export type { Version } from './model/version.ts';
+export type { AdoptedLadder, AdoptOptions, AdoptReport } from './session/adopt.ts';
 export type { CheckReport } from './session/check.ts';
 export type { PlanOptions, PreparedPlan } from './session/planning.ts';
 export type { RunDetails } from './session/run-details.ts';
