@@ -35,7 +35,7 @@ function headline(result: ResultDocument, ink: Ink): { readonly mark: string; re
   const { from, to, version } = result;
   const isDown = from !== null && to !== null && compareVersions(from, to) > 0;
   const way = `The ${isDown ? 'downgrade' : 'upgrade'}${to === null ? '' : ` to ${to}`}`;
-  const ended = result.failure?.code === 'CANCELLED' ? 'was cancelled' : 'failed';
+  const ended = /^(STEP_)?CANCELLED$/.test(result.failure?.code ?? '') ? 'was cancelled' : 'failed';
   switch (result.outcome) {
     case 'committed':
       return { mark: ink.good(marks.done), now: `is at ${version ?? to} now`, how: '' };
