@@ -32,6 +32,7 @@ const largestGroup = 500;
 
 export async function revertSteps(ports: Needs, run: RunContext): Promise<Reverted> {
   const pairs = await begunSteps(ports, run);
+  if (await restoreHasBegun(ports, run.id)) return leftToTheBackup(pairs);
   const byBackup: string[] = [];
   const unclean: string[] = [];
   for (let at = 0; at < pairs.length; ) {
@@ -44,6 +45,19 @@ export async function revertSteps(ports: Needs, run: RunContext): Promise<Revert
     return { failed, unclean, byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)] };
   }
   return { failed: null, byBackup, unclean };
+}
+
+/** A backward knows how to undo its step, not a tree that is partly the backup's already. */
+export async function restoreHasBegun({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<boolean> {
+  return (await journal.effects(runId)).some(({ key, outcome }) => key === 'restore' && outcome !== restoreRefused);
+}
+
+/** The outcome of a restore that found its backup unusable before it had changed anything. */
+export const restoreRefused = 'refused';
+
+function leftToTheBackup(pairs: readonly Pair[]): Reverted {
+  const failed = pairs.find(({ status }) => status === 'revert-failed');
+  return { failed: failed?.apply.step.id ?? null, unclean: [], byBackup: pairs.flatMap(({ apply, status }) => (status === 'failed' || status === 'revert-failed' ? [] : [apply.step.id])) };
 }
 
 /** Newest first; those that never began and those that are undone already are left out. */

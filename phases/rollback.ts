@@ -10,7 +10,7 @@ import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { backupOfRun, hasBegunSteps } from './backup.ts';
 import { restartServices } from './restart.ts';
-import { revertSteps, type Reverted } from './reverting.ts';
+import { restoreHasBegun, restoreRefused, revertSteps, type Reverted } from './reverting.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 import { runProbes } from './verify.ts';
 
@@ -66,13 +66,21 @@ async function restoreDifferences(ports: Needs, run: RunContext, reverted: Rever
 }
 
 async function restore(ports: Needs, run: RunContext, backup: BackupRecord, differences: readonly Difference[], reverted: Reverted): Promise<void> {
+  const hasBegunBefore = await restoreHasBegun(ports, run.id);
   await ports.journal.intend(
     run.id,
     'restore',
     differences.map(({ path: where }) => where),
   );
   if (differences.some(({ path: where }) => isDatabase(where, run))) await ports.journal.intend(run.id, replacedDatabase, null);
-  await ports.backups.restore(backup, { differences, asideDir: path.join(run.dir, 'aside') });
+  try {
+    await ports.backups.restore(backup, { differences, asideDir: path.join(run.dir, 'aside') });
+  } catch (error) {
+    // Found by reading it whole, before the first change: when somebody tries again, backwards are all that is left.
+    const isUnusable = failuresOf(error).some(({ code }) => code === 'BACKUP_CORRUPT' || code === 'BACKUP_MISSING');
+    if (isUnusable && !hasBegunBefore) await ports.journal.settle(run.id, 'restore', restoreRefused);
+    throw error;
+  }
   const after = await ports.backups.compare(backup);
   if (after.differences.length > 0) {
     const what = after.differences.map(({ path: where, why }) => `${where} (${why})`);
