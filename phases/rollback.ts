@@ -126,8 +126,16 @@ async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
   const touched = effects.flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
   // Whoever ran on still has the database open that was replaced: what it writes from now on would be lost.
   if (effects.some(({ key }) => key === replacedDatabase)) touched.push(...Object.keys(run.config.services));
-  await restartServices(ports, run, new Set([...named, ...touched]), { key: 'put-back' });
+  await restartServices(ports, run, new Set([...named, ...touched, ...(await downSince(ports, run))]), { key: 'put-back' });
   await stopWhatDidNotRun(ports, run);
+}
+
+/** What ran before the run and does not now, whoever ended it: a step may have, without a word. */
+async function downSince({ journal, services }: Needs, run: RunContext): Promise<readonly string[]> {
+  const before = await journal.servicesBefore(run.id);
+  const ran = Object.values(run.config.services).filter(({ name }) => before[name]?.isRunning === true);
+  const states = await Promise.all(ran.map(async (service) => ({ name: service.name, ...(await services.inspect(service)) })));
+  return states.flatMap(({ name, isRunning }) => (isRunning ? [] : [name]));
 }
 
 async function stopWhatDidNotRun({ journal, services, events }: Needs, run: RunContext): Promise<void> {
