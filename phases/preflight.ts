@@ -35,6 +35,7 @@ export async function preflight(ports: Pick<Ports, 'databases' | 'services'>, fa
     ...editedSteps(facts),
     ...irreversibleSteps(plan),
     ...plan.transitions.flatMap(notYetSupported),
+    ...notYetSupportedConfig(config),
   ];
   return findings.toSorted((a, b) => rank[a.level] - rank[b.level]);
 }
@@ -117,6 +118,16 @@ function editedSteps({ plan, appliedSteps, checksums }: PreflightFacts): readonl
 function irreversibleSteps(plan: Plan): readonly Finding[] {
   if (plan.direction === 'down') return [];
   return stepsOf(plan).flatMap((step) => (step.isReversible ? [] : [finding('warn', failure('STEP_CANNOT_BE_UNDONE', { step: step.id }))]));
+}
+
+/** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
+function notYetSupportedConfig({ backup, notify, verify }: Config): readonly Finding[] {
+  const probes = verify.filter(({ kind }) => kind === 'postgres' || kind === 'docker' || kind === 'systemd');
+  return [
+    ...(backup.recipients.length === 0 ? [] : [finding('block', failure('ENCRYPTION_NOT_SUPPORTED', {}))]),
+    ...probes.map(({ name, kind }) => finding('block', failure('PROBE_KIND_UNSUPPORTED', { probe: name, kind }))),
+    ...(notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))]),
+  ];
 }
 
 function notYetSupported({ id, ladders, images }: Transition): readonly Finding[] {

@@ -130,6 +130,18 @@ export const runFailures = {
     message: `${transition} names new container images; this release of Rungs does not recreate containers yet.`,
     hint: 'Leave "images" out, or recreate the containers in a step.',
   }),
+  ENCRYPTION_NOT_SUPPORTED: () => ({
+    message: 'upgrade.yaml asks for encrypted backups; this release of Rungs would write them in the clear.',
+    hint: 'Leave "backup.encrypt" out, and keep backup.dir on an encrypted disk.',
+  }),
+  PROBE_KIND_UNSUPPORTED: ({ probe, kind }: { probe: string; kind: string }) => ({
+    message: `The probe "${probe}" is of the kind ${kind}, which this release of Rungs cannot run yet.`,
+    hint: 'Write it as a command probe for now: { command: [bin/check] }.',
+  }),
+  NOTIFY_NOT_SUPPORTED: () => ({
+    message: 'upgrade.yaml names whom to notify; this release of Rungs sends nothing.',
+    hint: 'Act on the exit code of "upgrade" for now.',
+  }),
   VERIFY_FAILED: ({ what }: { what: readonly string[] }) => ({
     message: `The new version did not pass its checks: ${what.join('; ')}.`,
     hint: 'The upgrade is put back. See the service’s log for the cause.',
