@@ -58,7 +58,7 @@ export const ladderFailures = {
     hint: 'The table "migrations" counts. Make sure that the database really is as it says.',
   }),
   LADDER_RECORD_UNREADABLE: ({ file, table, row, why }: { file: string; table: string; row: number; why: string }) => ({
-    message: `${at(`${file}`, `Row ${row} of table "${table}"`)} cannot be understood: ${why}.`,
+    message: `${at(file, `Row ${row} of table "${table}"`)} cannot be understood: ${why}.`,
     hint: 'Correct the row: every step needs a whole number.',
   }),
   LADDER_BOOKKEEPING_MISSING: ({ ladder, file, found }: { ladder: string; file: string; found: readonly string[] }) => ({

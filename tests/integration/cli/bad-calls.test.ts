@@ -67,14 +67,13 @@ describe('a call that cannot be meant', () => {
   test.each(calls)('$args: $code', async ({ args, code, exit, message, hint }) => {
     const { dir, upgrade } = makeSmall({ config: 'ladders: { main: { dir: db, database: app } }\n', files: { 'inst/db/001_a.sql': '' } });
     const before = snapshot(dir);
-    const text = await upgrade(args.filter((word) => word !== '--json' || args.includes('--')));
+    const [text, json] = await Promise.all([upgrade(args.filter((word) => word !== '--json' || args.includes('--'))), upgrade(['--json', ...args.filter((word) => word !== '--json')])]);
     expect(text.code).toBe(exit);
     expect(text.stdout).toBe('');
     expect(text.stderr.replaceAll(/\s+/g, ' ')).toMatch(message);
     expect(text.stderr).toContain(code);
     expect(text.stderr).not.toMatch(/^\s+at /m);
 
-    const json = await upgrade(['--json', ...args.filter((word) => word !== '--json')]);
     expect(json.code).toBe(exit);
     const document: ErrorDocument = JSON.parse(json.stdout);
     expect(document.failure).toMatchObject({ code });
