@@ -5,7 +5,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
-import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { atOrigin, canShareBatch, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { backup } from './backup.ts';
 import { cancellation, checkNotCancelled } from './cancelling.ts';
 import { copiesDir } from './discovery.ts';
@@ -61,7 +61,7 @@ function nextGroup(orders: readonly StepOrder[], at: number): readonly StepOrder
   if (isDecidedByMarker(first.step)) {
     while (end < orders.length && end - at < largestGroup) {
       const next = orders[end];
-      if (next === undefined || !isDecidedByMarker(next.step) || next.dir !== first.dir) break;
+      if (next === undefined || !canShareBatch(first, next)) break;
       end++;
     }
   }

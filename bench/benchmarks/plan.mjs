@@ -57,6 +57,7 @@ function transition(n) {
     memoryBytes: null,
     hasCheck: false,
     hasBackward: true,
+    isDatabaseOnly: false,
     isReversible: true,
   }));
   return {

@@ -36,7 +36,7 @@ export async function run({ rounds }) {
       peer('umzug', plain, commands.umzug('up', 'sql'), commands.umzug('down', 'sql')),
       peer('knex', plain, commands.knex('up'), commands.knex('down')),
       peer('kysely', plain, commands.kysely('up'), commands.kysely('down')),
-      peer('kysely, all in one transaction', plain, commands.kysely('up', 'whole'), commands.kysely('down', 'whole')),
+      peer('knex, all in one transaction', plain, commands.knex('up', 'whole'), commands.knex('down', 'whole')),
     ],
     { rounds },
   );

@@ -1,9 +1,10 @@
-// knex with better-sqlite3: `node knex.mjs up|down|status DIR`. It puts each migration and its record into one transaction.
+// knex with better-sqlite3: `node knex.mjs up|down|status DIR [whole]`. By default it puts all migrations into one transaction, which is no
+// durable record per step; without it a migration commits, then its record. `whole` keeps the default, for comparison.
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import Knex from 'knex';
 
-const [action, dir] = process.argv.slice(2);
+const [action, dir, way] = process.argv.slice(2);
 const knex = Knex({
   client: 'better-sqlite3',
   connection: { filename: path.join(dir, 'app.db') },
@@ -20,6 +21,7 @@ const knex = Knex({
 });
 const run = (folder, name) => (trx) => trx.raw(readFileSync(path.join(dir, folder, name), 'utf8'));
 const config = {
+  disableTransactions: way !== 'whole',
   migrationSource: {
     getMigrations: async () => readdirSync(path.join(dir, 'migrations')).sort(),
     getMigrationName: (name) => name,

@@ -5,6 +5,7 @@ import type { Finding, Step } from '../model/plan.ts';
 import type { DescribeModules, ModuleDescription } from '../model/ports.ts';
 import { hasStatement, splitSql } from '../model/sql-sections.ts';
 import type { Located } from '../model/yaml-source.ts';
+import { isDatabaseOnly } from './database-only.ts';
 import { createCommentReader, type CommentMetadata } from './comment-metadata.ts';
 import { readPythonSteps, type PythonStep } from './python-steps.ts';
 import type { RawStep } from './read-folder.ts';
@@ -150,7 +151,7 @@ function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, isDoub
   }
   const isModule = named.kind === 'ts' || named.kind === 'js';
   // What a module did is recorded as it happens; SQL and scripts without a backward are put back by the backup alone.
-  return { ...named, ...metadata, database, hasCheck, sha256, hasBackward, isReversible: hasBackward || isModule };
+  return { ...named, ...metadata, database, hasCheck, sha256, hasBackward, isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()), isReversible: hasBackward || isModule };
 }
 
 function emptyFinding(code: string, step: string, file: string, what: string, hint: string): Finding {

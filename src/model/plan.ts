@@ -38,6 +38,8 @@ export interface Step extends StepMetadata {
   /** Of the file's bytes (of both, where there are two), hex. */
   readonly sha256: string;
   readonly hasBackward: boolean;
+  /** A module whose text shows that it does nothing but through the handle of one database: its marker row decides what became of it. */
+  readonly isDatabaseOnly: boolean;
   /** It can be undone: by its backward, or, for modules, from what was recorded. */
   readonly isReversible: boolean;
 }

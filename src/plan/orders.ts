@@ -20,7 +20,14 @@ export function ordersOf(plan: Plan, copies: string, action: StepOrder['action']
 
 /** Steps whose outcome is decided by a marker row alone: their intents and outcomes may share commits. */
 export function isDecidedByMarker(step: Step): boolean {
-  return step.kind === 'sql' && step.transaction;
+  return step.kind === 'sql' ? step.transaction : step.isDatabaseOnly;
+}
+
+/** Whether a step may come in one batch with the first one: executed the same way, within the same limits. */
+export function canShareBatch(first: StepOrder, next: StepOrder): boolean {
+  const [one, other] = [first.step, next.step];
+  const isAlike = (one.kind === 'sql') === (other.kind === 'sql') && one.timeoutMs === other.timeoutMs && one.memoryBytes === other.memoryBytes;
+  return isAlike && first.dir === next.dir && isDecidedByMarker(one) && isDecidedByMarker(other);
 }
 
 /** A failure's place in a private copy, told as the file that its author knows. */

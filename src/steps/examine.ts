@@ -29,8 +29,8 @@ export async function verdictsByMarker(orders: readonly StepOrder[], config: Con
 /** `marked`: databases that hold the step's marker, each with the list of all that its half was committed to. */
 function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, readonly string[]>): Verdict | null {
   const { step, action } = order;
-  if (step.kind === 'sql') {
-    if (!step.transaction) return null;
+  if (step.kind === 'sql' && !step.transaction) return null;
+  if (step.kind === 'sql' || step.isDatabaseOnly) {
     return (marked.size > 0) === (action === 'apply') ? 'done' : 'not-done';
   }
   if (step.kind !== 'ts' && step.kind !== 'js') return null;

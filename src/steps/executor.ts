@@ -1,6 +1,10 @@
 // Runs the orders of a run outside this process, each kind by its runner. Promises an outcome, with its own clear failure, for every order that was begun.
+import { dirname } from 'node:path';
+import type { Config } from '../model/config.ts';
+import { failure } from '../model/failure.ts';
 import type { RunContext, StepExecutor } from '../model/ports.ts';
 import type { StepOrder, StepOutcome } from '../model/run.ts';
+import { syncFileSystems } from '../processes/sync-file-systems.ts';
 import { stepEnvironment } from './environment.ts';
 import { dropMarkers, hasSavedCheckpoint, verdictsByMarker } from './examine.ts';
 import { guardStep } from './guard.ts';
@@ -60,15 +64,20 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
   };
 }
 
-/** SQL steps that follow each other go together; each other step by itself. */
+/** SQL steps that follow each other go together, and modules that are like them; each other step by itself. */
 function batchesOf(orders: readonly StepOrder[]): readonly (readonly [StepOrder, ...StepOrder[]])[] {
   const batches: [StepOrder, ...StepOrder[]][] = [];
   for (const order of orders) {
     const last = batches.at(-1);
-    if (last !== undefined && order.step.kind === 'sql' && last[0].step.kind === 'sql' && last[0].action === order.action) last.push(order);
+    if (last !== undefined && canFollow(last[0], order)) last.push(order);
     else batches.push([order]);
   }
   return batches;
+}
+
+function canFollow(first: StepOrder, { step, action }: StepOrder): boolean {
+  const isAlike = (first.step.kind === 'sql') === (step.kind === 'sql') && first.action === action;
+  return isAlike && (step.kind === 'sql' || (step.isDatabaseOnly && first.step.isDatabaseOnly));
 }
 
 function isScript({ step }: StepOrder): boolean {
@@ -104,8 +113,17 @@ async function executeScript(order: StepOrder, run: RunContext, options: StepExe
   const survivors = reason === null && guard !== null ? await survivorsOf(run.id, order.step.id) : [];
   const log = output.close();
   // One that ended well although it was told to stop has done its work.
-  if (why === null) return doneOutcome(order, durationMs, survivors);
+  if (why === null) {
+    // Scripts do not sync what they write, and the journal is about to say that it is done.
+    const unsynced = await syncFileSystems([config.root, ...databaseFolders(config)]);
+    if (unsynced === null) return doneOutcome(order, durationMs, survivors);
+    return failedOutcome(order, durationMs, failure('STEP_NOT_SYNCED', { step: order.step.id, error: unsynced }), { log, scrub, survivors });
+  }
   return failedOutcome(order, durationMs, reason === null ? why : endedFailure(order, reason, limits), { log, scrub, survivors });
+}
+
+function databaseFolders({ databases }: Config): readonly string[] {
+  return Object.values(databases).flatMap((database) => (database.kind === 'sqlite' ? [dirname(database.file)] : []));
 }
 
 function verdictOfCheck({ direction }: StepOrder, state: unknown): 'done' | 'not-done' | 'partial' | 'unknown' {

@@ -19,7 +19,7 @@ import type { Output } from './output.ts';
 import { fileOf } from './script.ts';
 
 export interface HostedRunner {
-  /** One module step, or any number of SQL steps. */
+  /** One module step, or any number of SQL steps or of modules that are like them. */
   readonly execute: (orders: readonly StepOrder[], run: RunContext, onDone?: (outcome: StepOutcome) => void) => Promise<readonly StepOutcome[]>;
   /** What the step's `check()` answers; `null` where it has none or it failed. */
   readonly check: (order: StepOrder, run: RunContext) => Promise<unknown>;
@@ -98,8 +98,8 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
       if (reply.type === 'finished') usedChildren = reply.usedChildren;
       if (reply.type !== 'settled') return;
       reported.push(...reply.outcomes);
-      // A module's outcome is whole only with its survivors, and it comes alone.
-      if (onDone !== undefined && !isModule) for (const outcome of reply.outcomes) if (outcome.status === 'done') onDone(outcome);
+      // One that comes alone is told by its promise.
+      if (onDone !== undefined && orders.length > 1) for (const outcome of reply.outcomes) if (outcome.status === 'done') onDone(outcome);
       lastSign = performance.now();
       guard.restartClock();
     });
@@ -205,6 +205,7 @@ function hostOrderOf(order: StepOrder): HostOrder {
     isWhole: step.backwardFile !== null && step.backwardFile !== step.forwardFile,
     database: step.database,
     transaction: step.transaction,
+    isDatabaseOnly: step.isDatabaseOnly,
     from: order.from,
     to: order.to,
   };

@@ -21,6 +21,8 @@ let idleTimer: NodeJS.Timeout | undefined;
 let cancelling = new AbortController();
 let isBusy = false;
 let usedChildren = false;
+let sqlStep: typeof import('./sql-step.ts') | null = null;
+let moduleStep: typeof import('./module-step.ts') | null = null;
 
 subscribe('child_process', () => {
   usedChildren = true;
@@ -60,6 +62,14 @@ async function serve(request: HostRequest): Promise<void> {
 async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void> {
   let settled: StepOutcome[] = [];
   let flushedAt = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    flushedAt = performance.now();
+    if (settled.length > 0) send({ type: 'settled', outcomes: settled });
+    settled = [];
+  };
   for (const order of orders) {
     if (isOrphan() || cancelling.signal.aborted) break;
     const startedAt = performance.now();
@@ -68,32 +78,37 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
     settled.push({ stepId: order.id, status: failed === null ? 'done' : 'failed', durationMs: now - startedAt, ...(failed === null ? {} : { failure: failed }) });
     if (failed !== null) break;
     if (now - flushedAt >= flushEveryMs) {
-      send({ type: 'settled', outcomes: settled });
-      settled = [];
+      flush();
       await yieldToEvents(); // Cancelling arrives here.
-      flushedAt = performance.now();
+    } else {
+      timer ??= setTimeout(flush, flushEveryMs).unref(); // For a module that waits.
     }
   }
-  send({ type: 'settled', outcomes: settled });
+  if (orders.some(({ kind }) => kind !== 'sql')) endOutput(run);
+  flush();
   send({ type: 'finished', usedChildren });
 }
 
 async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
-  const { runSqlHalf } = await import('./sql-step.ts');
-  return runSqlHalf(order, run, connectionsFor(run));
+  // Asked for once: even what is loaded already takes a while to be imported, compared with a small step.
+  sqlStep ??= await import('./sql-step.ts');
+  return sqlStep.runSqlHalf(order, run, connectionsFor(run));
 }
 
 async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null> {
-  const { runModuleHalf, reachesFiles } = await import('./module-step.ts');
+  moduleStep ??= await import('./module-step.ts');
+  const { runModuleHalf, reachesFiles } = moduleStep;
   enter(order, run);
   // What earlier steps wrote may still lie in a WAL, which would be missing in a copy of the file, and be played into the file that replaces it.
-  if (reachesFiles(order)) closeConnections();
-  const failed = await runModuleHalf({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
-  // Behind the last line of the step, on both pipes: only then its output is complete.
+  if (!order.isDatabaseOnly && reachesFiles(order)) closeConnections();
+  return runModuleHalf({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
+}
+
+/** Behind the last line, on both pipes: only then the output is complete. */
+function endOutput(run: HostRun): void {
   const end = `${controlPrefix(run.nonce)}E\n`;
   process.stdout.write(end);
   process.stderr.write(end);
-  return failed;
 }
 
 /** The same surroundings as shell and Python steps have; children that the step starts inherit the marks. */

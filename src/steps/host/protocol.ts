@@ -29,6 +29,7 @@ export interface HostOrder {
   readonly isWhole: boolean;
   readonly database: string | null;
   readonly transaction: boolean;
+  readonly isDatabaseOnly: boolean;
   readonly from: string;
   readonly to: string;
 }

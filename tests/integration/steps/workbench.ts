@@ -89,7 +89,7 @@ function stepOf(file: string, changes: Partial<Step>): Step {
   const extension = file.split('.').at(-1) ?? '';
   const kind: StepKind = extension === 'mjs' ? 'js' : extension === 'sql' || extension === 'sh' || extension === 'py' || extension === 'js' ? extension : 'ts';
   return {
-    id: `${transition}/${digits}_${name}`, number: Number(digits), name, kind, forwardFile: file, backwardFile: null, sha256: '0', hasBackward: true, isReversible: true,
+    id: `${transition}/${digits}_${name}`, number: Number(digits), name, kind, forwardFile: file, backwardFile: null, sha256: '0', hasBackward: true, isDatabaseOnly: false, isReversible: true,
     description: name, requiresRestart: [], breaking: false, estimatedDurationMs: null, timeoutMs: null, idempotent: false, database: null, transaction: true, hasCheck: false, backup: [], memoryBytes: null,
     ...changes,
   };

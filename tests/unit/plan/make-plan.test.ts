@@ -14,7 +14,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 function step(id: string, about: Partial<Step> = {}): Step {
   return {
-    id, number: 1, name: 'x', kind: 'sql', forwardFile: '001_x.sql', backwardFile: null, sha256: 'a'.repeat(64), hasBackward: true, isReversible: true,
+    id, number: 1, name: 'x', kind: 'sql', forwardFile: '001_x.sql', backwardFile: null, sha256: 'a'.repeat(64), hasBackward: true, isDatabaseOnly: false, isReversible: true,
     description: 'does x', requiresRestart: [], breaking: false, estimatedDurationMs: null, timeoutMs: null, idempotent: false, database: 'app',
     transaction: true, hasCheck: false, backup: [], memoryBytes: null, ...about,
   };

@@ -1,0 +1,27 @@
+// Tells of a module step's text whether all that it can do, it does through the handle of one database. Then the marker row in that database
+// decides what became of it, as for an SQL step. Promises to say no where it is not sure: that costs time, and nothing else.
+
+// Wherever they stand, in a comment or a text too: other ways out of the module, and what is not part of the step's one transaction.
+const otherWays = new RegExp(
+  String.raw`\b(?:files|log|progress|checkpoint|console|require|process|global|globalThis|module|exports|eval|Function|constructor|prototype|__proto__|fetch|WebSocket|EventSource|Worker|BroadcastChannel|MessageChannel|WebAssembly|import\s*[(.])`,
+);
+const otherImport = /\b(?:from|import)\s*["'](?!rungs["'])/;
+
+export function isDatabaseOnly(text: string): boolean {
+  if (otherWays.test(text) || otherImport.test(text)) return false;
+  const handles = [...text.matchAll(/\bsqlite\s*\(\s*(["'])([^"'\\]+)\1\s*\)/g)];
+  const [first] = handles;
+  if (first === undefined || handles.some(([, , name]) => name !== first[2])) return false;
+  // Taken out of the context, or called with a name: anything else might be another name for it.
+  const taken = countOf(text, String.raw`\bsqlite\s*(?=[,}])`);
+  if (countOf(text, String.raw`\bsqlite\b`) !== handles.length + taken) return false;
+  // `exec` of a handle is SQL, any other is a command.
+  const variables = [...text.matchAll(/\b(?:const|let)\s+(\w+)\s*=\s*(?:\w+\s*\.\s*)?sqlite\s*\(/g)].map(([, name]) => name);
+  const ofHandles = countOf(text, String.raw`\bsqlite\s*\(\s*(?:"[^"\\]+"|'[^'\\]+')\s*\)\s*\.\s*exec\b`);
+  const ofVariables = variables.length === 0 ? 0 : countOf(text, String.raw`\b(?:${variables.join('|')})\s*\.\s*exec\b`);
+  return countOf(text, String.raw`\bexec\b`) === ofHandles + ofVariables;
+}
+
+function countOf(text: string, pattern: string): number {
+  return [...text.matchAll(new RegExp(pattern, 'g'))].length;
+}
