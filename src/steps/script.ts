@@ -72,7 +72,7 @@ export function fileOf({ step, direction, dir }: StepOrder): string | null {
 function exitFailure({ step, direction }: StepOrder, code: number | null, signal: NodeJS.Signals | null): Failure | null {
   const half = { step: step.id, direction };
   if (signal !== null) return failure('STEP_KILLED', { ...half, signal });
-  return code === 0 ? null : failure('STEP_EXIT_CODE', { ...half, code: code ?? -1 });
+  return code === 0 ? null : failure('STEP_FAILED', { ...half, how: { kind: 'exit-code', code: code ?? -1 } });
 }
 
 function pythonFailure(order: StepOrder, file: string, code: number | null, signal: NodeJS.Signals | null, report: string): Failure | null {
@@ -83,9 +83,9 @@ function pythonFailure(order: StepOrder, file: string, code: number | null, sign
     case 'done':
       return signal === null && code === 0 ? null : exitFailure(order, code, signal);
     case 'false':
-      return failure('STEP_RETURNED_FALSE', half);
+      return failure('STEP_FAILED', { ...half, how: { kind: 'returned-false' } });
     case 'threw':
-      return failure('STEP_THREW', { ...half, error: text });
+      return failure('STEP_FAILED', { ...half, how: { kind: 'threw', error: text } });
     case 'syntax':
       return failure('STEP_SYNTAX', { file, error: text }, { place: { file } });
     case 'import':

@@ -10,14 +10,21 @@ export interface Half {
   readonly direction: string;
 }
 
+/** How a step says by itself that it failed. */
+export type OwnEnd =
+  | { readonly kind: 'threw'; readonly error: string; readonly at?: string }
+  | { readonly kind: 'returned-false' }
+  | { readonly kind: 'exit-code'; readonly code: number }
+  | { readonly kind: 'statement'; readonly file: string; readonly line: number | null; readonly error: string };
+
 export const stepFailures = {
   LOCK_UNAVAILABLE: ({ file, problems }: { file: string; problems: readonly string[] }) => ({
     message: `The lock ${file} cannot be taken: ${problems.join('; ')}.`,
     hint: 'Install flock (package util-linux), perl or python3, and keep the state folder on a file system that has locks.',
   }),
-  STEP_THREW: ({ step, direction, error, at }: Half & { error: string; at?: string }) => ({
-    message: `${half(step, direction)} threw: ${error}${at === undefined ? '' : ` (${at})`}`,
-    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
+  STEP_FAILED: ({ step, direction, how }: Half & { how: OwnEnd }) => ({
+    message: `${half(step, direction)} ${ownEnd(how)}`,
+    hint: ownEndHint(how),
   }),
   STEP_THREW_NO_ERROR: ({ step, direction, value }: Half & { value: string }) => ({
     message: `${half(step, direction)} threw something that is not an Error: ${value}`,
@@ -26,17 +33,6 @@ export const stepFailures = {
   STEP_UNHANDLED: ({ step, direction, error, at }: Half & { error: string; at?: string }) => ({
     message: `${half(step, direction)} left an error unhandled: ${error}${at === undefined ? '' : ` (${at})`}`,
     hint: 'Await every promise that the step starts, and handle the errors of its event emitters.',
-  }),
-  STEP_RETURNED_FALSE: ({ step, direction }: Half) => ({
-    message: `${half(step, direction)} returned False.`,
-    hint: 'Read the last lines of its output, correct the step, and run the upgrade again.',
-  }),
-  STEP_EXIT_CODE: ({ step, direction, code }: Half & { code: number }) => ({
-    message: `${half(step, direction)} ended with exit code ${code}.`,
-    hint:
-      code === 127
-        ? 'Exit code 127 mostly means that a command was not found: see the last lines of its output.'
-        : 'Read the last lines of its output, correct the step, and run the upgrade again.',
   }),
   STEP_EXITED: ({ step, direction, code }: Half & { code: number }) => ({
     message: `${half(step, direction)} ended its process by itself (exit code ${code}) before it had finished.`,
@@ -81,10 +77,6 @@ export const stepFailures = {
     message: `${file} could not be loaded: ${error}`,
     hint: 'Loading a step must only define it: move what fails, and every top-level await, into forward or backward.',
   }),
-  STEP_SQL: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
-    message: `${half(step, direction)} failed in ${file}${line === null ? '' : `, line ${line}`}: ${error}`,
-    hint: 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.',
-  }),
   STEP_SQL_PARTIAL: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
     message: `${half(step, direction)} failed outside a transaction in ${file}${line === null ? '' : `, line ${line}`}: ${error}`,
     hint: 'The statements before it stay until they are rolled back or restored. Correct it, and leave out "transaction: false" where you can.',
@@ -115,6 +107,10 @@ export const stepFailures = {
   STEP_DATABASE_REPLACED: ({ step, database, file }: { step: string; database: string; file: string }) => ({
     message: `When step ${step} wanted to write, database "${database}" was no longer the file ${file} that had been opened: somebody has replaced or removed it.`,
     hint: 'A step that replaces the file must not use ctx.sqlite on it as well, and must leave no process behind: make two steps of it.',
+  }),
+  STEP_NOT_SYNCED: ({ step, error }: { step: string; error: string }) => ({
+    message: `What step ${step} wrote could not be put on disk: ${error}`,
+    hint: 'The disk may be failing: look at the kernel’s messages before you try again.',
   }),
   STEP_DATABASE_BUSY: ({ step, database, waitedMs }: { step: string; database: string; waitedMs: number }) => ({
     message: `Step ${step} waited ${seconds(waitedMs)} for database "${database}", which another process keeps locked.`,
@@ -149,3 +145,22 @@ export const stepFailures = {
     hint: 'Keep the file. Restore the installation from the backup: "upgrade backup list", then "upgrade backup restore ID".',
   }),
 } satisfies FailureRegistry;
+
+function ownEnd(how: OwnEnd): string {
+  switch (how.kind) {
+    case 'threw':
+      return `threw: ${how.error}${how.at === undefined ? '' : ` (${how.at})`}`;
+    case 'returned-false':
+      return 'returned False.';
+    case 'exit-code':
+      return `ended with exit code ${how.code}.`;
+    case 'statement':
+      return `failed in ${how.file}${how.line === null ? '' : `, line ${how.line}`}: ${how.error}`;
+  }
+}
+
+function ownEndHint(how: OwnEnd): string {
+  if (how.kind === 'statement') return 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.';
+  if (how.kind === 'exit-code' && how.code === 127) return 'Exit code 127 mostly means that a command was not found: see the last lines of its output.';
+  return 'Read the last lines of its output, correct the step, and run the upgrade again.';
+}

@@ -1,9 +1,10 @@
 // Runs one half of a module step. Given its context, promises one failure of its own kind for every way in which user code can go wrong.
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { failure, messageOf, UpgradeError } from '../../model/failure.ts';
+import { fail, failure, messageOf, UpgradeError } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
+import { syncFileSystems } from '../../processes/sync-file-systems.ts';
 import type { Connections } from './connections.ts';
 import { createContext } from './context.ts';
 import { isInterruption } from './interruptions.ts';
@@ -38,6 +39,9 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
       await nextTick(); // Rejections that nobody handles are told a tick later.
     });
     if (signal.aborted) throw signal.reason;
+    // Before the marker says that it is done: what programs wrote is not on disk yet.
+    const unsynced = startsPrograms(order) ? await syncFileSystems([run.root, ...databaseFolders(run)]) : null;
+    if (unsynced !== null) throw fail('STEP_NOT_SYNCED', { step: order.id, error: unsynced }, { step: order.id });
     session.complete();
     return null;
   } catch (error) {
@@ -51,7 +55,19 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
  * closing it takes longer than the step. `sqlite('app').exec(…)` is a handle's, any other `exec` may be a command.
  */
 export function reachesFiles({ file }: HostOrder): boolean {
-  return /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:files|require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/.test(readFileSync(file, 'utf8'));
+  return anyWay.test(readFileSync(file, 'utf8'));
+}
+
+/** Whether it may have written what `ctx.files` and the databases have not put on disk. */
+function startsPrograms({ file }: HostOrder): boolean {
+  return otherWays.test(readFileSync(file, 'utf8'));
+}
+
+const otherWays = /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/;
+const anyWay = new RegExp(String.raw`${otherWays.source}|\bfiles\b`);
+
+function databaseFolders(run: HostRun): readonly string[] {
+  return Object.values(run.databases).flatMap((database) => (database.kind === 'sqlite' ? [dirname(database.file)] : []));
 }
 
 /** Runs `check()`; the answer is not yet looked at. */
@@ -91,7 +107,7 @@ function failureOf(order: HostOrder, run: HostRun, error: unknown, signal: Abort
     if (first !== undefined) return { ...first, step: order.id };
   }
   if (!(error instanceof Error)) return failure('STEP_THREW_NO_ERROR', { ...half, value: messageOf(error) }, extra);
-  return failure('STEP_THREW', { ...half, ...describe(order, error) }, { ...extra, ...placeOf(order, error) });
+  return failure('STEP_FAILED', { ...half, how: { kind: 'threw', ...describe(order, error) } }, { ...extra, ...placeOf(order, error) });
 }
 
 function cancelled(order: HostOrder, reason: unknown): Failure {

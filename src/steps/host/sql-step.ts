@@ -65,7 +65,7 @@ function runInTransaction(order: HostOrder, run: HostRun, connection: Connection
     connection.rollback();
     if (current === null && isBusy(error)) return failure('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
     const line = current === null ? null : lineOf(script, current);
-    return failure('STEP_SQL', { ...place, line, error: messageOf(error) }, { step: order.id });
+    return failure('STEP_FAILED', { step: order.id, direction: order.direction, how: { kind: 'statement', file: place.file, line, error: messageOf(error) } }, { step: order.id });
   } finally {
     watch?.restore();
   }

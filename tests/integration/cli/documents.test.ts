@@ -128,10 +128,10 @@ describe('running commands', () => {
     expect(Object.keys(result)).toEqual(resultKeys);
     expect(result).toMatchObject({
       outcome: 'rolled-back', version: '1.0.0', next: `upgrade history ${result.runId}`,
-      failure: { phase: 'orchestration', step: 'v2.0.0_to_v3.0.0/001_fails', code: 'STEP_EXIT_CODE', hint: expect.any(String), log: expect.arrayContaining([expect.stringContaining('about to fail')]) },
+      failure: { phase: 'orchestration', step: 'v2.0.0_to_v3.0.0/001_fails', code: 'STEP_FAILED', hint: expect.any(String), log: expect.arrayContaining([expect.stringContaining('about to fail')]) },
     });
     const { stdout: story } = await upgrade(['history', result.runId]);
-    for (const part of ['rolled back', 'v1.0.0_to_v1.1.0/001_add_email', 'v2.0.0_to_v3.0.0/001_fails', 'about to fail', 'STEP_EXIT_CODE']) expect(story).toContain(part);
+    for (const part of ['rolled back', 'v1.0.0_to_v1.1.0/001_add_email', 'v2.0.0_to_v3.0.0/001_fails', 'about to fail', 'STEP_FAILED']) expect(story).toContain(part);
     expect(story.replaceAll(/\n\s+/g, '')).toContain(path.join(root, '.upgrade/runs', result.runId));
     expect(story).toMatch(/\d (ms|s)\b/);
     expect((await upgrade(['history'])).stdout).toContain(result.runId);

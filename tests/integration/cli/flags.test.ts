@@ -87,6 +87,6 @@ test('with -q an upgrade says what matters, and problems are told all the same',
   expect(loud.stdout).toContain('writing a note');
   const { code, stdout } = await upgrade(['-q']);
   expect(code).toBe(10);
-  expect(stdout).toContain('STEP_EXIT_CODE');
+  expect(stdout).toContain('STEP_FAILED');
   expect(stdout).not.toContain('phase');
 });

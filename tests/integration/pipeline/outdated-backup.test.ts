@@ -51,7 +51,7 @@ test.each(['phase-finished backup#1', 'service stopping app#1'])('killed at "%s"
   const { code, stdout } = await tiny.upgrade(['resume', '--json']);
   expect(code).toBe(10);
   expect(hasTheWork()).toEqual(kept);
-  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'rolled-back', failure: { code: 'STEP_EXIT_CODE' } });
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'rolled-back', failure: { code: 'STEP_FAILED' } });
 });
 
 test('what a service writes between the backup and its end is not taken back', async () => {

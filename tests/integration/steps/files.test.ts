@@ -173,7 +173,7 @@ describe('what was recorded is taken back', () => {
     furnish();
     const before = pictureOf(bench.root);
     const order = bench.step('001_a.ts', `export const forward = async ({ files }) => { ${everything.slice(0, count).join('\n')} throw new Error('now') };`);
-    expect((await executeOne(bench, order)).failure).toMatchObject({ code: 'STEP_THREW' });
+    expect((await executeOne(bench, order)).failure).toMatchObject({ code: 'STEP_FAILED' });
     expect(pictureOf(bench.root)).not.toEqual(before);
     const { undone, isComplete } = await bench.executor.undoRecorded(order, bench.run);
     expect(undone).toBeGreaterThanOrEqual(count);
