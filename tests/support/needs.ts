@@ -5,6 +5,7 @@ import { test } from 'vitest';
 /** Debian's package for each command that tests use. */
 const packages: Readonly<Record<string, string>> = {
   flock: 'util-linux',
+  'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
   python3: 'python3',
   rsync: 'rsync',
@@ -14,6 +15,9 @@ const packages: Readonly<Record<string, string>> = {
   unshare: 'util-linux',
   zstd: 'zstd',
 };
+
+/** Programs of the system's administrator are not in everybody's PATH. */
+export const withSystemPrograms = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 
 /** `test` where all commands are there, else a test that is skipped and says why. */
 export function testNeeding(...commands: readonly (keyof typeof packages)[]): typeof test {
@@ -34,5 +38,5 @@ export function testAsRoot(...commands: readonly (keyof typeof packages)[]): typ
 }
 
 export function isThere(command: string): boolean {
-  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore' }).status === 0;
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore', env: { ...process.env, PATH: withSystemPrograms } }).status === 0;
 }
