@@ -10,8 +10,9 @@ import { acquireLock } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord, Journal, RestoreReport } from '../model/ports.ts';
+import type { RunRecord } from '../model/run.ts';
 import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
-import { refuseOpenRun } from './entry.ts';
+import { openRun } from './entry.ts';
 import { heldBy } from './lock-holder.ts';
 
 export interface RestoreOptions {
@@ -26,6 +27,7 @@ export async function listBackups(config: Config): Promise<readonly BackupRecord
 }
 
 export async function createBackup(config: Config, adapters: ReadingPorts, signal?: AbortSignal): Promise<BackupRecord> {
+  if (config.backup.recipients.length > 0) throw fail('ENCRYPTION_NOT_SUPPORTED', {});
   return locked(config, adapters, async (journal) => {
     const record = await adapters.backups.create({
       id: ulid(),
@@ -56,11 +58,22 @@ export async function restoreBackup(config: Config, adapters: ReadingPorts, id: 
   const record = await find(config, id);
   if (dryRun === true) return wouldRestore(config.root, adapters, record, paths);
   return locked(config, adapters, async (journal) => {
-    await refuseOpenRun(journal);
+    const open = await openRun(journal);
+    if (open !== null && open.outcome === null) throw fail('RUN_UNFINISHED', open);
     const asideDir = path.join(config.state, 'aside', ulid());
     mkdirSync(asideDir, { recursive: true, mode: 0o700 });
-    return adapters.backups.restore(record, { asideDir, ...(paths === undefined || paths.length === 0 ? {} : { paths }) });
+    const isWhole = paths === undefined || paths.length === 0;
+    const report = await adapters.backups.restore(record, { asideDir, ...(isWhole ? {} : { paths }) });
+    // Somebody decided which state it goes back to, and it was compared: the run that was stranded has found its end.
+    if (isWhole && open !== null) await closeStranded(journal, open, record);
+    return report;
   });
+}
+
+async function closeStranded(journal: Journal, run: RunRecord, { id }: BackupRecord): Promise<void> {
+  if (run.result === null) return;
+  const warnings = [...run.result.warnings, `Put back by hand, from backup ${id}.`];
+  await journal.finishRun(run.id, 'rolled-back', { ...run.result, outcome: 'rolled-back', warnings, next: `upgrade history ${run.id}` });
 }
 
 /** What `restore` would do, by the same rules. Throws RESTORE_PATH_UNKNOWN. */

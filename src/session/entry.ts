@@ -83,7 +83,7 @@ export async function resumedRun(config: Config, course: ResumeCourse): Promise<
 }
 
 /** The run that stands in the way of another: unfinished, or stranded. */
-async function openRun(journal: Journal): Promise<RunRecord | null> {
+export async function openRun(journal: Journal): Promise<RunRecord | null> {
   const unfinished = await journal.unfinishedRun();
   if (unfinished !== null) return unfinished;
   const [last] = await journal.runs(1);

@@ -48,7 +48,7 @@ export const runFailures = {
   }),
   RUN_STRANDED: ({ id }: { id: string }) => ({
     message: `Run ${id} is stranded: its rollback could not be completed.`,
-    hint: `"upgrade history ${id}" shows what is safe and what is not. When the cause is mended, "upgrade rollback" tries again.`,
+    hint: `"upgrade history ${id}" shows what is safe and what is not. When the cause is mended, "upgrade rollback" tries again; "upgrade backup restore ID" goes back to another backup.`,
   }),
   RUN_ROLLING_BACK: ({ id }: { id: string }) => ({
     message: `Run ${id} is already rolling back and cannot go forward.`,
