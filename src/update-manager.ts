@@ -1,6 +1,5 @@
 // The composition root: opens an installation, plans, and runs. The library's one class, and what every command goes through.
 import { EventEmitter } from 'node:events';
-import { ulid } from 'ulid';
 import { loadConfig } from './config/load-config.ts';
 import type { Config } from './model/config.ts';
 import type { UpgradeEvent } from './model/event.ts';
@@ -8,19 +7,16 @@ import type { Finding } from './model/plan.ts';
 import type { BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
 import type { Version } from './model/version.ts';
-import { adoptLadders, type AdoptOptions, type AdoptReport } from './session/adopt.ts';
-import { createAdapters, readJournal, type ReadingPorts } from './session/adapters.ts';
-import { createBackup, exportBackup, listBackups, restoreBackup, verifyBackup, type RestoreOptions } from './session/backups.ts';
-import { checkMigrations, type CheckReport } from './session/check.ts';
-import { startDetached } from './session/detach.ts';
-import { followRun, type FollowRequest } from './session/follow.ts';
-import { newRun, resumedRun, type RunEntry } from './session/entry.ts';
-import { obstacles } from './session/obstacles.ts';
-import { findingsFor, preparePlan, type PlanOptions, type PreparedPlan } from './session/planning.ts';
-import { runDetails, type RunDetails } from './session/run-details.ts';
-import { runSession } from './session/run-session.ts';
-import { statusDocument, type StatusDocument } from './session/status.ts';
-import { withTotalTimeout } from './session/total-timeout.ts';
+import type { AdoptOptions, AdoptReport } from './session/adopt.ts';
+import type { ReadingPorts } from './session/adapters.ts';
+import type { RestoreOptions } from './session/backups.ts';
+import type { CheckReport } from './session/check.ts';
+import type { FollowRequest } from './session/follow.ts';
+import type { RunEntry } from './session/entry.ts';
+import type { PlanOptions, PreparedPlan } from './session/planning.ts';
+import type { RunDetails } from './session/run-details.ts';
+import type { StatusDocument } from './session/status.ts';
+import { systemClock } from './system-clock.ts';
 
 export interface OpenOptions {
   /** Path of `upgrade.yaml`; default: the nearest one, from `cwd` upwards. */
@@ -39,7 +35,7 @@ export interface RunOptions {
 
 export class UpdateManager {
   readonly config: Config;
-  readonly #adapters: ReadingPorts;
+  #adapters: Promise<ReadingPorts> | null = null;
   readonly #emitter = new EventEmitter<{ event: [UpgradeEvent] }>();
   /** How it was opened: a run in a process of its own is opened in the same way. */
   readonly #options: OpenOptions;
@@ -47,7 +43,6 @@ export class UpdateManager {
   private constructor(config: Config, options: OpenOptions) {
     this.config = config;
     this.#options = options;
-    this.#adapters = createAdapters(config);
   }
 
   /** Throws an UpgradeError with every problem of the config. */
@@ -68,12 +63,14 @@ export class UpdateManager {
 
   /** Writes nothing. A plan from a version to itself has nothing to do. Throws what is wrong with migrations or target, all at once. */
   async plan(options: PlanOptions = {}): Promise<PreparedPlan> {
-    return preparePlan(this.config, this.#adapters, options);
+    const { preparePlan } = await import('./session/planning.ts');
+    return preparePlan(this.config, await this.#open(), options);
   }
 
   /** What speaks against a plan. Writes nothing. */
   async preflight(plan: PreparedPlan): Promise<readonly Finding[]> {
-    const [standing, found] = await Promise.all([obstacles(this.config), findingsFor(this.config, this.#adapters, plan)]);
+    const [{ obstacles }, { findingsFor }] = await Promise.all([import('./session/obstacles.ts'), import('./session/planning.ts')]);
+    const [standing, found] = await Promise.all([obstacles(this.config), findingsFor(this.config, await this.#open(), plan)]);
     return [...standing, ...found];
   }
 
@@ -84,83 +81,106 @@ export class UpdateManager {
 
   /** Never throws for an upgrade that failed: see the result's outcome. Throws where the journal cannot be written any more; the run is resumable then. */
   async run(plan: PreparedPlan, options: RunOptions & { readonly runId?: string } = {}): Promise<ResultDocument> {
-    return this.#session(newRun(this.config, this.#adapters, plan, options.runId ?? ulid()), options.signal);
+    const [{ newRun }, { ulid }] = await Promise.all([import('./session/entry.ts'), import('ulid')]);
+    return this.#session(newRun(this.config, await this.#open(), plan, options.runId ?? ulid()), options.signal);
   }
 
   /** Finishes the unfinished run. Throws NO_UNFINISHED_RUN, RUN_STRANDED, LOCK_HELD, and with `onlyForward` RUN_ROLLING_BACK and ROLLBACK_NEEDED. */
   async resume(options: RunOptions & { readonly onlyForward?: boolean } = {}): Promise<ResultDocument> {
+    const { resumedRun } = await import('./session/entry.ts');
     return this.#session(await resumedRun(this.config, options.onlyForward === true ? 'only-forward' : 'as-recorded'), options.signal);
   }
 
   /** Undoes the unfinished run, or tries again to undo a stranded one. */
   async rollback(): Promise<ResultDocument> {
+    const { resumedRun } = await import('./session/entry.ts');
     return this.#session(await resumedRun(this.config, 'backward'), undefined);
   }
 
   /** `null` where nothing tells yet. Throws VERSION_UNREADABLE. */
   async installedVersion(): Promise<Version | null> {
-    return this.#adapters.installation.readVersion();
+    const { openInstallation } = await import('./session/journals.ts');
+    return openInstallation(this.config).readVersion();
   }
 
   async status(): Promise<StatusDocument> {
-    return statusDocument(this.config, this.#adapters);
+    const [{ statusDocument }, { openInstallation }] = await Promise.all([import('./session/status.ts'), import('./session/journals.ts')]);
+    return statusDocument(this.config, { installation: openInstallation(this.config) });
   }
 
   /** All runs, the newest first. */
   async history(): Promise<readonly RunRecord[]> {
+    const { readJournal } = await import('./session/journals.ts');
     return readJournal(this.config, async (journal) => (await journal?.runs()) ?? []);
   }
 
   /** One run with its steps and events. Throws RUN_UNKNOWN. */
   async runDetails(runId: string): Promise<RunDetails> {
+    const { runDetails } = await import('./session/run-details.ts');
     return runDetails(this.config, runId);
   }
 
   /** Lints the migrations. */
   async check(): Promise<CheckReport> {
+    const { checkMigrations } = await import('./session/check.ts');
     return checkMigrations(this.config);
   }
 
   /** Takes over what another tool recorded of ladders. Throws LADDERS_MISSING, LADDER_UNKNOWN, LOCK_HELD, RUN_UNFINISHED; what is wrong with a ladder is in the report. */
   async adopt(options: AdoptOptions = {}): Promise<AdoptReport> {
-    return adoptLadders(this.config, this.#adapters, options);
+    const { adoptLadders } = await import('./session/adopt.ts');
+    return adoptLadders(this.config, await this.#open(), options);
   }
 
   /** Hands the plan to a process of its own: the caller may be restarted by the run. Resolves once the run is recorded. */
   async start(plan: PreparedPlan): Promise<{ readonly runId: string }> {
-    return startDetached(this.config, this.#adapters.clock, this.#options, plan);
+    const { startDetached } = await import('./session/detach.ts');
+    return startDetached(this.config, systemClock, this.#options, plan);
   }
 
   /** The events of a run out of the journal, live or past; the last is `run-finished` with the result. */
-  follow(runId?: string, options: Omit<FollowRequest, 'runId'> = {}): AsyncGenerator<UpgradeEvent> {
-    return followRun(this.config, this.#adapters.clock, { ...options, ...(runId === undefined ? {} : { runId }) });
+  async *follow(runId?: string, options: Omit<FollowRequest, 'runId'> = {}): AsyncGenerator<UpgradeEvent> {
+    const { followRun } = await import('./session/follow.ts');
+    yield* followRun(this.config, systemClock, { ...options, ...(runId === undefined ? {} : { runId }) });
   }
 
   /** The newest first. */
   async listBackups(): Promise<readonly BackupRecord[]> {
+    const { listBackups } = await import('./session/backups.ts');
     return listBackups(this.config);
   }
 
   async createBackup(options: RunOptions = {}): Promise<BackupRecord> {
-    return createBackup(this.config, this.#adapters, options.signal);
+    const { createBackup } = await import('./session/backups.ts');
+    return createBackup(this.config, await this.#open(), options.signal);
   }
 
   /** The newest where no id is given. Throws BACKUP_UNKNOWN, or what is wrong with it. */
   async verifyBackup(id?: string): Promise<BackupRecord> {
-    return verifyBackup(this.config, this.#adapters, id);
+    const { verifyBackup } = await import('./session/backups.ts');
+    return verifyBackup(this.config, await this.#open(), id);
   }
 
   async restoreBackup(id: string, options: RestoreOptions = {}): Promise<RestoreReport> {
-    return restoreBackup(this.config, this.#adapters, id, options);
+    const { restoreBackup } = await import('./session/backups.ts');
+    return restoreBackup(this.config, await this.#open(), id, options);
   }
 
   async exportBackup(id: string, file: string): Promise<BackupRecord> {
-    return exportBackup(this.config, this.#adapters, id, file);
+    const { exportBackup } = await import('./session/backups.ts');
+    return exportBackup(this.config, await this.#open(), id, file);
   }
 
   async #session(entry: RunEntry, signal: AbortSignal | undefined): Promise<ResultDocument> {
+    const [{ runSession }, { withTotalTimeout }, adapters] = await Promise.all([import('./session/run-session.ts'), import('./session/total-timeout.ts'), this.#open()]);
     return withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
-      runSession({ ...entry, config: this.config, adapters: this.#adapters, signal: limited, listeners: [(event) => void this.#emitter.emit('event', event)] }),
+      runSession({ ...entry, config: this.config, adapters, signal: limited, listeners: [(event) => void this.#emitter.emit('event', event)] }),
     );
+  }
+
+  // What a command does not use it does not load: `status` is asked often, and by scripts that wait for it.
+  #open(): Promise<ReadingPorts> {
+    this.#adapters ??= import('./session/adapters.ts').then(({ createAdapters }) => createAdapters(this.config));
+    return this.#adapters;
   }
 }

@@ -13,7 +13,8 @@ import type { Bookkeeping, BookkeepingSource, LadderBaseline, LadderFile, Ladder
 import { nearest } from '../model/nearest.ts';
 import type { Finding } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
-import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { openJournalToWrite, readJournal } from './journals.ts';
 import { refuseOpenRun } from './entry.ts';
 import { asFailures, readLadder } from './ladders.ts';
 import { heldBy } from './lock-holder.ts';

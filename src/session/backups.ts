@@ -11,7 +11,8 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord, Journal, RestoreReport } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
-import { openJournalToWrite, readJournal, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { openJournalToWrite, readJournal } from './journals.ts';
 import { openRun } from './entry.ts';
 import { heldBy } from './lock-holder.ts';
 

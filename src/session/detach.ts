@@ -8,7 +8,7 @@ import { ulid } from 'ulid';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Clock } from '../model/ports.ts';
-import { readJournal } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import type { PreparedPlan } from './planning.ts';
 
 interface Opened {

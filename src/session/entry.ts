@@ -9,7 +9,8 @@ import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { Plan } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
-import { readJournal, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import { heldBy } from './lock-holder.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
@@ -74,7 +75,10 @@ export async function resumedRun(config: Config, course: ResumeCourse): Promise<
     async prepare(hold, events): Promise<PreflightVerdict> {
       const journal = await hold();
       // Another process may have ended it between the look above and the lock.
-      if ((await openRun(journal))?.id !== run.id) throw fail('NO_UNFINISHED_RUN', {});
+      const open = await openRun(journal);
+      if (open?.id !== run.id) throw fail('NO_UNFINISHED_RUN', {});
+      // Or taken it up, turned it round, and been killed: what was decided above goes by an old record.
+      if (open.attempts !== run.attempts || open.course !== run.course) throw fail('RUN_UNFINISHED', open);
       await journal.takeUp(run.id, { host: os.hostname(), pid: process.pid, isAskedFor: course === 'backward' });
       events.emit({ type: 'run-started', product: run.product, from: run.from, to: run.to, steps: countSteps(plan), resumed: true });
       return { kind: 'go' };

@@ -5,7 +5,7 @@ import type { Config } from '../model/config.ts';
 import type { UpgradeEvent } from '../model/event.ts';
 import { fail } from '../model/failure.ts';
 import type { Clock } from '../model/ports.ts';
-import { readJournal } from './adapters.ts';
+import { readJournal } from './journals.ts';
 
 export interface FollowRequest {
   /** The latest run where it is left out. */

@@ -10,7 +10,8 @@ import type { EventBus } from '../report/event-bus.ts';
 import { createRunLog } from '../report/run-log.ts';
 import { createScrubber } from '../report/scrub.ts';
 import { createStepExecutor } from '../steps/executor.ts';
-import { openJournalToWrite, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { openJournalToWrite } from './journals.ts';
 import { heldBy } from './lock-holder.ts';
 
 export interface HeldRun {

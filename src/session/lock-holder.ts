@@ -2,7 +2,7 @@
 import type { LockHolder } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail, failuresOf, type UpgradeError } from '../model/failure.ts';
-import { readJournal } from './adapters.ts';
+import { readJournal } from './journals.ts';
 
 /** LOCK_HELD, with process, phase and age. */
 export async function heldBy(config: Config, holder: LockHolder): Promise<UpgradeError> {

@@ -3,7 +3,7 @@ import { lockHolder } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { failuresOf } from '../model/failure.ts';
 import type { Finding } from '../model/plan.ts';
-import { readJournal } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import { refuseOpenRun } from './entry.ts';
 import { heldBy } from './lock-holder.ts';
 

@@ -13,7 +13,8 @@ import { choosePath } from '../plan/choose-path.ts';
 import { makePlan, planHash } from '../plan/make-plan.ts';
 import { serviceFindings } from '../services/service-findings.ts';
 import { describeModules } from '../steps/describe.ts';
-import { readJournal, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 
 export interface PlanOptions {

@@ -5,7 +5,7 @@ import type { Config } from '../model/config.ts';
 import type { UpgradeEvent } from '../model/event.ts';
 import { fail } from '../model/failure.ts';
 import type { RunRecord, StepRecord } from '../model/run.ts';
-import { readJournal } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 
 export interface RunDetails extends RunRecord {

@@ -7,7 +7,8 @@ import type { BackupRecord } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
-import { readJournal, type ReadingPorts } from './adapters.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { readJournal } from './journals.ts';
 import { ladderStatuses, type LadderStatus } from './ladders.ts';
 import { phaseOfRun } from './lock-holder.ts';
 
