@@ -155,7 +155,10 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
   const failed = settled.find(({ status }) => status === 'failed');
   // A step without an outcome was not begun, and only cancelling stops a group without a failure.
   if (failed === undefined && outcomes.length < group.length) throw new UpgradeError([cancellation(run.signal)]);
-  if (failed?.failure !== undefined) throw new UpgradeError([{ ...failed.failure, phase: 'orchestration', step: failed.stepId }]);
+  if (failed?.failure === undefined) return;
+  const ended = { ...failed.failure, phase: 'orchestration', step: failed.stepId };
+  // That a step was ended is a consequence: who asked for it, or which limit was reached, is the cause.
+  throw new UpgradeError(ended.code === 'STEP_CANCELLED' ? [{ ...cancellation(run.signal), step: failed.stepId }, ended] : [ended]);
 }
 
 function settledApply(run: RunContext, { step }: StepOrder, outcome: StepOutcome | undefined): SettledStep {

@@ -63,6 +63,14 @@ async function restoreDifferences(ports: Needs, run: RunContext, reverted: Rever
   );
   for (const step of reverted.byBackup) ports.events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
   ports.events.emit({ type: 'rollback-proven', compared, restored: differences.length });
+  tellWhatIsNotProven(ports, run, reverted);
+}
+
+/** The proof reaches as far as the backup. What nobody undid outside of it may still be there. */
+function tellWhatIsNotProven({ events }: Needs, { config }: RunContext, { failed, byBackup, unclean }: Reverted): void {
+  const steps = [...(failed === null ? [] : [failed]), ...byBackup, ...unclean];
+  if (config.backup.include === null || steps.length === 0) return;
+  events.emit({ type: 'warning', message: `Undone from the backup alone: ${steps.join(', ')}. Whatever was changed there outside of backup.include is not put back.` });
 }
 
 async function restore(ports: Needs, run: RunContext, backup: BackupRecord, differences: readonly Difference[], reverted: Reverted): Promise<void> {
