@@ -32,6 +32,17 @@ const keysOfRun = await keysOf({ kills: [], isBroken: false, last: 'run' });
 const keysOfBroken = await keysOf({ kills: [], isBroken: true, last: 'run' });
 const keysOfItsRollback = keysOfBroken.slice(keysOfBroken.findIndex((key) => key.startsWith('rollback-started')));
 
+// Killed here, nobody knows what became of a step that cannot be run again: its outcome is recorded with the intent of the next one. And before a run is
+// recorded there is nothing to resume.
+const keysInDoubt = new Set([
+  ...keysOfRun.slice(0, keysOfRun.indexOf('phase-started backup#1')),
+  ...['v1.0.0_to_v1.1.0/003_settings', 'v1.1.0_to_v2.0.0/003_release'].flatMap((step) => {
+    const finished = keysOfRun.indexOf(`step-finished apply ${step}#1`);
+    const next = keysOfRun.findIndex((key, index) => index > finished && /^(?:step-started|phase-finished)/.test(key));
+    return keysOfRun.slice(keysOfRun.indexOf(`step-started apply ${step}#1`), next + 1);
+  }),
+]);
+
 test('the run and its rollback have the events that are killed at', () => {
   expect(keysOfRun.length).toBeGreaterThan(40);
   expect(keysOfItsRollback.length).toBeGreaterThan(15);
@@ -108,8 +119,8 @@ function scenario(given: Scenario): void {
       else if (ending.code === 10) expect(isNew, story).toBe(false);
       else expect(ending.stdout + ending.stderr, story).toContain('NO_UNFINISHED_RUN');
       if (isBroken) expect(isNew, story).toBe(false);
-      // Nothing was in doubt: it must have gone on, not back.
-      const isInDoubt = first !== undefined && (first.target !== 'orchestrator' || /step-.*003_|phase-finished preflight|phase-started preflight|run-started/.test(first.key));
+      // Where nothing was in doubt it must have gone on, not back.
+      const isInDoubt = first === undefined || first.target !== 'orchestrator' || keysInDoubt.has(first.key);
       if (!isBroken && !isInDoubt && kills.length === 1 && end === 'resume') expect(isNew, story).toBe(true);
     } finally {
       await tiny.remove();

@@ -44,6 +44,7 @@ export interface Tiny {
   readonly migrations: string;
   readonly state: string;
   readonly start: () => Promise<void>;
+  readonly stop: () => Promise<void>;
   readonly answer: () => Promise<string | null>;
   readonly look: () => Promise<State>;
   /** The real executable on this installation. */
@@ -84,6 +85,7 @@ export function makeTiny({ dir = realpathSync(mkdtempSync(path.join(os.tmpdir(),
       await service('start');
       await until('the daemon answers', async () => (await answerOf(root)) !== null);
     },
+    stop: () => service('stop'),
     answer: () => answerOf(root),
     look: async () => ({
       version: readFileSync(path.join(root, 'VERSION'), 'utf8').trim(),
