@@ -3,12 +3,12 @@ import { defineConfig } from 'oxlint';
 
 /** The design's import table: what each folder may import of ours. A folder may always import itself. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  'schemas': [],
+  schemas: [],
   'src/model': ['schemas'],
   'src/plan': ['model'],
   'src/config': ['schemas', 'model'],
   'src/discover': ['schemas', 'model'],
-  'phases': ['model', 'plan', 'discover'],
+  phases: ['model', 'plan', 'discover'],
   'src/machine': ['model', 'phases'],
   'src/processes': ['model'],
   'src/databases': ['model', 'processes'],
@@ -20,11 +20,52 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/backup': ['schemas', 'model', 'databases', 'processes'],
   'src/probes': ['model', 'databases', 'processes'],
   // Part of the composition root: wires adapters, and is started by nobody but the update manager.
-  'src/session': ['schemas', 'model', 'config', 'discover', 'plan', 'phases', 'machine', 'steps', 'journal', 'lock', 'backup', 'databases', 'services', 'probes', 'report', 'system-clock', 'cli/main'],
+  'src/session': [
+    'schemas',
+    'model',
+    'config',
+    'discover',
+    'plan',
+    'phases',
+    'machine',
+    'steps',
+    'journal',
+    'lock',
+    'backup',
+    'databases',
+    'services',
+    'probes',
+    'report',
+    'system-clock',
+    'cli/main',
+  ],
   'src/cli': ['model', 'plan', 'report', 'session', 'update-manager', 'rungs-version'],
 };
 
-const ours = ['schemas', 'phases', 'model', 'plan', 'config', 'discover', 'machine', 'processes', 'databases', 'journal', 'lock', 'services', 'report', 'steps', 'backup', 'probes', 'session', 'cli', 'step-api', 'update-manager', 'system-clock', 'index'];
+const ours = [
+  'schemas',
+  'phases',
+  'model',
+  'plan',
+  'config',
+  'discover',
+  'machine',
+  'processes',
+  'databases',
+  'journal',
+  'lock',
+  'services',
+  'report',
+  'steps',
+  'backup',
+  'probes',
+  'session',
+  'cli',
+  'step-api',
+  'update-manager',
+  'system-clock',
+  'index',
+];
 
 function forbidden(folder: string, allowed: readonly string[]): ['error', { patterns: { regex: string; message: string }[] }] {
   const self = folder.replace('src/', '');
@@ -32,7 +73,10 @@ function forbidden(folder: string, allowed: readonly string[]): ['error', { patt
   const message = `${folder} may import ${allowed.length === 0 ? 'nothing of ours' : allowed.join(', ')}: see the import table in docs/architecture.md.`;
   const patterns = [{ regex: `^(\\.\\./)+(src/)?(${names.join('|')})(/|\\.ts$)`, message }];
   // Planning is pure.
-  return ['error', { patterns: folder === 'src/plan' ? [...patterns, { regex: '^node:', message: 'Planning is pure: nothing of Node.' }] : patterns }];
+  return [
+    'error',
+    { patterns: folder === 'src/plan' ? [...patterns, { regex: '^node:', message: 'Planning is pure: nothing of Node.' }] : patterns },
+  ];
 }
 
 export default defineConfig({

@@ -21,7 +21,9 @@ if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
 }
 
 const [cpu] = os.cpus();
-console.log(`Node ${process.version}, ${os.cpus().length} cores (${cpu?.model.trim()}), ${os.type()} ${os.release()}, load ${os.loadavg()[0].toFixed(2)}; medians of ${rounds} rounds, scratch in ${os.tmpdir()}`);
+console.log(
+  `Node ${process.version}, ${os.cpus().length} cores (${cpu?.model.trim()}), ${os.type()} ${os.release()}, load ${os.loadavg()[0].toFixed(2)}; medians of ${rounds} rounds, scratch in ${os.tmpdir()}`,
+);
 for (const name of args.length > 0 ? args : Object.keys(benchmarks)) {
   const { run } = await benchmarks[name]();
   await run({ rounds });

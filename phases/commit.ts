@@ -3,12 +3,16 @@ import { fail } from '../src/model/failure.ts';
 import type { Ports, RunContext } from '../src/model/ports.ts';
 import { checkNotCancelled } from './cancelling.ts';
 
-export async function commit({ steps, installation, events }: Pick<Ports, 'steps' | 'installation' | 'events'>, run: RunContext): Promise<void> {
+export async function commit(
+  { steps, installation, events }: Pick<Ports, 'steps' | 'installation' | 'events'>,
+  run: RunContext,
+): Promise<void> {
   checkNotCancelled(run.signal);
   // Every outcome is in the journal by now: the marker rows have decided what they had to.
   await steps.removeMarkers(run);
   await installation.writeVersion(run.plan.to);
   const written = await installation.readVersion();
-  if (run.config.version.kind !== 'journal' && written !== run.plan.to) throw fail('VERSION_CHANGED', { expected: run.plan.to, actual: written ?? 'none' }, { phase: 'commit' });
+  if (run.config.version.kind !== 'journal' && written !== run.plan.to)
+    throw fail('VERSION_CHANGED', { expected: run.plan.to, actual: written ?? 'none' }, { phase: 'commit' });
   events.emit({ type: 'version-written', version: run.plan.to });
 }

@@ -34,7 +34,7 @@ export async function orchestration(ports: Needs, run: RunContext, options: { re
   let transition = '';
   const unrecorded: Unrecorded = { outcomes: [] };
   try {
-    for (let at = 0; at < orders.length; ) {
+    for (let at = 0; at < orders.length;) {
       checkNotCancelled(run.signal);
       const group = nextGroup(orders, at);
       transition = announce(ports, run, group, transition);
@@ -101,7 +101,14 @@ async function remainingOf(
     } else if (canTurnBack) {
       const inDoubt = failure('STEP_IN_DOUBT', { step: order.step.id }, { phase: 'orchestration', step: order.step.id });
       await ports.journal.settleSteps(run.id, [{ stepId: order.step.id, status: 'in-doubt', durationMs: null, failure: inDoubt }]);
-      ports.events.emit({ type: 'step-finished', step: order.step.id, action: 'apply', status: 'in-doubt', durationMs: 0, failure: inDoubt });
+      ports.events.emit({
+        type: 'step-finished',
+        step: order.step.id,
+        action: 'apply',
+        status: 'in-doubt',
+        durationMs: 0,
+        failure: inDoubt,
+      });
       throw new UpgradeError([inDoubt]);
     } else {
       throw new UpgradeError([failure('ROLLBACK_NEEDED', { step: order.step.id }, { phase: 'orchestration', step: order.step.id })]);
@@ -113,7 +120,8 @@ async function remainingOf(
 async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[], unrecorded: Unrecorded): Promise<void> {
   const { events } = ports;
   const begin = (order: StepOrder | undefined): void => {
-    if (order !== undefined) events.emit({ type: 'step-started', step: order.step.id, action: 'apply', description: order.step.description });
+    if (order !== undefined)
+      events.emit({ type: 'step-started', step: order.step.id, action: 'apply', description: order.step.description });
   };
   // Told while the rest of the group still runs, so that a long group is no silence, and telling costs no time of its own.
   let told = 0;
@@ -122,7 +130,14 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
     const survivors = outcome.survivors ?? [];
     if (survivors.length > 0) events.emit({ type: 'step-survivors', step: stepId, survivors });
     if (status === 'applied' || status === 'failed') {
-      events.emit({ type: 'step-finished', step: stepId, action: 'apply', status, durationMs: durationMs ?? 0, ...(cause === undefined ? {} : { failure: cause }) });
+      events.emit({
+        type: 'step-finished',
+        step: stepId,
+        action: 'apply',
+        status,
+        durationMs: durationMs ?? 0,
+        ...(cause === undefined ? {} : { failure: cause }),
+      });
     }
     told += 1;
     if (status === 'applied') begin(group[told]);
@@ -166,5 +181,10 @@ function settledApply(run: RunContext, { step }: StepOrder, outcome: StepOutcome
   if (outcome === undefined) return { stepId: step.id, status: 'pending', durationMs: null };
   const { durationMs } = outcome;
   if (outcome.status === 'done') return { stepId: step.id, status: 'applied', durationMs };
-  return { stepId: step.id, status: 'failed', durationMs, ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }) };
+  return {
+    stepId: step.id,
+    status: 'failed',
+    durationMs,
+    ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }),
+  };
 }

@@ -111,7 +111,9 @@ function editedSteps({ plan, appliedSteps, checksums }: PreflightFacts): readonl
     const now = checksums.get(stepId);
     if (now === undefined || now === sha256) return [];
     // A downgrade runs the archived copy, which is what was applied.
-    return [finding(plan.direction === 'up' ? 'block' : 'info', failure('APPLIED_STEP_EDITED', { step: stepId, run: runId }, { step: stepId }))];
+    return [
+      finding(plan.direction === 'up' ? 'block' : 'info', failure('APPLIED_STEP_EDITED', { step: stepId, run: runId }, { step: stepId })),
+    ];
   });
 }
 
@@ -132,7 +134,9 @@ function notYetSupportedConfig({ backup, notify, verify }: Config): readonly Fin
 
 function notYetSupported({ id, ladders, images }: Transition): readonly Finding[] {
   return [
-    ...Object.entries(ladders).map(([ladder, height]) => finding('warn', failure('LADDER_NOT_CLIMBED', { transition: id, ladder, height }))),
+    ...Object.entries(ladders).map(([ladder, height]) =>
+      finding('warn', failure('LADDER_NOT_CLIMBED', { transition: id, ladder, height })),
+    ),
     ...(Object.keys(images).length === 0 ? [] : [finding('block', failure('IMAGES_NOT_SUPPORTED', { transition: id }))]),
   ];
 }

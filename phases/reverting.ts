@@ -35,14 +35,18 @@ export async function revertSteps(ports: Needs, run: RunContext): Promise<Revert
   if (await restoreHasBegun(ports, run.id)) return leftToTheBackup(pairs);
   const byBackup: string[] = [];
   const unclean: string[] = [];
-  for (let at = 0; at < pairs.length; ) {
+  for (let at = 0; at < pairs.length;) {
     const group = nextGroup(pairs, at);
     at += group.length;
     const failed = await revertGroupOrTell(ports, run, group, { byBackup, unclean });
     if (failed === null) continue;
     // What was not reached is undone by the backup.
     const rest = pairs.slice(pairs.findIndex(({ apply }) => apply.step.id === failed) + 1);
-    return { failed, unclean, byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)] };
+    return {
+      failed,
+      unclean,
+      byBackup: [...byBackup, ...rest.filter(({ status }) => status !== 'failed').map(({ apply }) => apply.step.id)],
+    };
   }
   return { failed: null, byBackup, unclean };
 }
@@ -57,7 +61,11 @@ export const restoreRefused = 'refused';
 
 function leftToTheBackup(pairs: readonly Pair[]): Reverted {
   const failed = pairs.find(({ status }) => status === 'revert-failed');
-  return { failed: failed?.apply.step.id ?? null, unclean: [], byBackup: pairs.flatMap(({ apply, status }) => (status === 'failed' || status === 'revert-failed' ? [] : [apply.step.id])) };
+  return {
+    failed: failed?.apply.step.id ?? null,
+    unclean: [],
+    byBackup: pairs.flatMap(({ apply, status }) => (status === 'failed' || status === 'revert-failed' ? [] : [apply.step.id])),
+  };
 }
 
 /** Newest first; those that never began and those that are undone already are left out. */
@@ -77,7 +85,11 @@ async function begunSteps(ports: Needs, run: RunContext): Promise<readonly Pair[
 
 function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
   const isSimple = (pair: Pair | undefined, dir: string): pair is Pair =>
-    pair !== undefined && pair.status === 'applied' && pair.revert.step.hasBackward && isDecidedByMarker(pair.revert.step) && pair.revert.dir === dir;
+    pair !== undefined &&
+    pair.status === 'applied' &&
+    pair.revert.step.hasBackward &&
+    isDecidedByMarker(pair.revert.step) &&
+    pair.revert.dir === dir;
   const first = pairs[at];
   if (first === undefined) return [];
   let end = at + 1;
@@ -100,7 +112,8 @@ async function revertGroupOrTell(ports: Needs, run: RunContext, group: readonly 
     const told = problem.code === 'INTERNAL' ? failure('UNDO_FAILED', { step, error: messageOf(error) }, { step }) : problem;
     ports.events.emit({ type: 'warning', message: told.message });
     // Of a step that failed, why it did is what somebody will want to read.
-    if (first.status !== 'failed') await ports.journal.settleSteps(run.id, [{ stepId: step, status: 'revert-failed', durationMs: null, failure: told }]);
+    if (first.status !== 'failed')
+      await ports.journal.settleSteps(run.id, [{ stepId: step, status: 'revert-failed', durationMs: null, failure: told }]);
     return step;
   }
 }
@@ -169,7 +182,8 @@ async function finishReverting(ports: Needs, run: RunContext, pair: Pair, left: 
 
 async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[]): Promise<string | null> {
   const ids = group.map(({ apply }) => apply.step.id);
-  for (const { revert } of group) ports.events.emit({ type: 'step-started', step: revert.step.id, action: 'revert', description: revert.step.description });
+  for (const { revert } of group)
+    ports.events.emit({ type: 'step-started', step: revert.step.id, action: 'revert', description: revert.step.description });
   await ports.journal.intendSteps(run.id, ids, 'revert');
   const outcomes = await ports.steps.execute(
     group.map(({ revert }) => revert),
@@ -179,14 +193,27 @@ async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[
     const outcome = outcomes[index];
     const stepId = apply.step.id;
     if (outcome === undefined) return { stepId, status: before, durationMs: null };
-    if (outcome.status === 'failed') return { stepId, status: 'revert-failed' as const, durationMs: null, ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }) };
+    if (outcome.status === 'failed')
+      return {
+        stepId,
+        status: 'revert-failed' as const,
+        durationMs: null,
+        ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }),
+      };
     return { stepId, status: 'reverted' as const, durationMs: null };
   });
   for (const [index, { stepId, status, ...rest }] of settled.entries()) {
     const outcome = outcomes[index];
     if (outcome === undefined) continue;
     if (status === 'reverted' || status === 'revert-failed') {
-      ports.events.emit({ type: 'step-finished', step: stepId, action: 'revert', status, durationMs: outcome.durationMs, ...('failure' in rest ? { failure: rest.failure } : {}) });
+      ports.events.emit({
+        type: 'step-finished',
+        step: stepId,
+        action: 'revert',
+        status,
+        durationMs: outcome.durationMs,
+        ...('failure' in rest ? { failure: rest.failure } : {}),
+      });
     }
   }
   await ports.journal.settleSteps(run.id, settled);

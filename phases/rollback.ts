@@ -61,7 +61,8 @@ async function restoreDifferences(ports: Needs, run: RunContext, reverted: Rever
     run.id,
     reverted.byBackup.map((stepId) => ({ stepId, status: 'reverted' as const, durationMs: null })),
   );
-  for (const step of reverted.byBackup) ports.events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
+  for (const step of reverted.byBackup)
+    ports.events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
   ports.events.emit({ type: 'rollback-proven', compared, restored: differences.length });
   tellWhatIsNotProven(ports, run, reverted);
 }
@@ -70,10 +71,19 @@ async function restoreDifferences(ports: Needs, run: RunContext, reverted: Rever
 function tellWhatIsNotProven({ events }: Needs, { config }: RunContext, { failed, byBackup, unclean }: Reverted): void {
   const steps = [...(failed === null ? [] : [failed]), ...byBackup, ...unclean];
   if (config.backup.include === null || steps.length === 0) return;
-  events.emit({ type: 'warning', message: `Undone from the backup alone: ${steps.join(', ')}. Whatever was changed there outside of backup.include is not put back.` });
+  events.emit({
+    type: 'warning',
+    message: `Undone from the backup alone: ${steps.join(', ')}. Whatever was changed there outside of backup.include is not put back.`,
+  });
 }
 
-async function restore(ports: Needs, run: RunContext, backup: BackupRecord, differences: readonly Difference[], reverted: Reverted): Promise<void> {
+async function restore(
+  ports: Needs,
+  run: RunContext,
+  backup: BackupRecord,
+  differences: readonly Difference[],
+  reverted: Reverted,
+): Promise<void> {
   const hasBegunBefore = await restoreHasBegun(ports, run.id);
   await ports.journal.intend(
     run.id,
@@ -115,7 +125,8 @@ function followed(file: string): string {
 }
 
 function restoredPath({ path: where, kind, why }: Difference, reverted: Reverted): RestoredPath {
-  const state = kind === 'created' ? 'was created since the backup' : kind === 'missing' ? 'was missing' : `differs from the backup (${why})`;
+  const state =
+    kind === 'created' ? 'was created since the backup' : kind === 'missing' ? 'was missing' : `differs from the backup (${why})`;
   // Who is to blame is certain only where there is one who can be.
   const suspects = reverted.failed === null ? [...reverted.unclean, ...reverted.byBackup] : [reverted.failed];
   const [suspect] = suspects;
@@ -161,7 +172,11 @@ async function checkOldVersion(ports: Needs, run: RunContext): Promise<void> {
   const before = await ports.journal.servicesBefore(run.id);
   if (Object.values(before).some(({ isRunning }) => !isRunning)) return;
   for (const { name, status, detail } of await runProbes(ports, run)) {
-    if (status === 'failed') ports.events.emit({ type: 'warning', message: `After the rollback the probe "${name}" does not pass${detail === undefined ? '' : `: ${detail}`}.` });
+    if (status === 'failed')
+      ports.events.emit({
+        type: 'warning',
+        message: `After the rollback the probe "${name}" does not pass${detail === undefined ? '' : `: ${detail}`}.`,
+      });
   }
 }
 

@@ -18,7 +18,11 @@ export async function verify(ports: Pick<Ports, 'probes' | 'databases' | 'events
 }
 
 /** All at once; each is reported as it settles. */
-export async function runProbes({ probes, events }: Pick<Ports, 'probes' | 'events'>, run: RunContext, signal?: AbortSignal): Promise<readonly ProbeReport[]> {
+export async function runProbes(
+  { probes, events }: Pick<Ports, 'probes' | 'events'>,
+  run: RunContext,
+  signal?: AbortSignal,
+): Promise<readonly ProbeReport[]> {
   return Promise.all(
     run.config.verify.map(async (probe) => {
       const report = await probes.run(probe, signal);

@@ -21,7 +21,13 @@ export const failure = say(
   }),
 );
 
-export const finding = z.object({ level: z.enum(['block', 'warn', 'info']), code: z.string(), message: z.string(), hint: z.string(), place: z.optional(place) });
+export const finding = z.object({
+  level: z.enum(['block', 'warn', 'info']),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string(),
+  place: z.optional(place),
+});
 
 export const outcome = z.enum(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']);
 

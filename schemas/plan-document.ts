@@ -17,7 +17,9 @@ export const planDocument = z.object({
   from: version(),
   to: version(),
   hash: say('For --plan-hash: over everything that decides what is executed.', z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
-  transitions: z.array(z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) })),
+  transitions: z.array(
+    z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) }),
+  ),
   restarts: z.array(z.string()),
   backup: z.object({ sources: z.array(z.string()), estimatedBytes: z.number() }),
   ladders: z.array(z.object({ name: z.string(), height: z.number() })),

@@ -17,9 +17,22 @@ export const resultDocument = z.object({
   phases: z.array(z.object({ name: phaseName, status: z.enum(['done', 'failed', 'skipped', 'running']), durationMs: milliseconds() })),
   steps: z.array(z.object({ id: z.string(), status: stepStatus, durationMs: milliseconds(), attempts: z.number() })),
   services: z.array(
-    z.object({ name: z.string(), status: z.enum(['healthy', 'unhealthy', 'running', 'stopped', 'not-restarted']), durationMs: milliseconds(), failure: z.optional(failure) }),
+    z.object({
+      name: z.string(),
+      status: z.enum(['healthy', 'unhealthy', 'running', 'stopped', 'not-restarted']),
+      durationMs: milliseconds(),
+      failure: z.optional(failure),
+    }),
   ),
-  probes: z.array(z.object({ name: z.string(), status: z.enum(['passed', 'failed']), attempts: z.number(), durationMs: milliseconds(), detail: z.optional(z.string()) })),
+  probes: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['passed', 'failed']),
+      attempts: z.number(),
+      durationMs: milliseconds(),
+      detail: z.optional(z.string()),
+    }),
+  ),
   backup: nullable(backup),
   restored: z.array(z.object({ path: z.string(), why: z.string(), step: z.optional(z.string()) })),
   failure: nullable(failure),

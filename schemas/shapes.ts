@@ -4,7 +4,9 @@ import * as z from 'zod/mini';
 /** A map with exactly these keys; the error text lists them, so that the nearest can be suggested. */
 export function exact<T extends z.core.$ZodLooseShape>(shape: T) {
   const keys = Object.keys(shape).join(',');
-  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? `keys:${keys}` : `a map with the keys ${keys.replaceAll(',', ', ')}`) });
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? `keys:${keys}` : `a map with the keys ${keys.replaceAll(',', ', ')}`),
+  });
 }
 
 /** One of several maps, told apart by the first key of each. */
@@ -57,7 +59,10 @@ export function size() {
 /** A command as a list of arguments: nothing is given to a shell. */
 export function argv() {
   const what = 'a list of arguments such as [bin/tool, restart] (nothing is given to a shell)';
-  return z.array(z.string(what), what).check(z.minLength(1, what), z.refine((list) => list[0] !== '', what));
+  return z.array(z.string(what), what).check(
+    z.minLength(1, what),
+    z.refine((list) => list[0] !== '', what),
+  );
 }
 
 /** RFC 6901, not the whole document. */

@@ -24,9 +24,18 @@ export const statusDocument = z.object({
   pending: say('The transitions that lead there.', z.array(z.string())),
   state: z.enum(['up-to-date', 'pending', 'unfinished', 'error']),
   run: say('The unfinished run.', nullable(run)),
-  lock: nullable(z.object({ host: nullable(z.string()), pid: nullable(z.number()), since: nullable(z.string()), phase: nullable(z.string()) })),
+  lock: nullable(
+    z.object({ host: nullable(z.string()), pid: nullable(z.number()), since: nullable(z.string()), phase: nullable(z.string()) }),
+  ),
   lastRun: nullable(run),
   backups: z.array(z.looseObject({ id: z.string() })),
-  ladders: z.array(z.object({ name: z.string(), height: say('The number of the last step applied.', z.number()), latest: say('The number of the last step on disk.', z.number()), pending: say('How many steps are not applied.', z.number()) })),
+  ladders: z.array(
+    z.object({
+      name: z.string(),
+      height: say('The number of the last step applied.', z.number()),
+      latest: say('The number of the last step on disk.', z.number()),
+      pending: say('How many steps are not applied.', z.number()),
+    }),
+  ),
   problems: say('What keeps the state from being told; only where there is something.', z.optional(z.array(failure))),
 });

@@ -20,7 +20,9 @@ export const stepMetadata = exact({
   idempotent: optional(say('Safe to run again when its outcome is unknown.', flag())),
   database: optional(say('The database of an SQL step.', text('the name of a database'))),
   transaction: optional(say('false: statements that cannot run in a transaction.', flag())),
-  backup: optional(say('Paths that the step changes and that the backup must hold.', listOf(text('a path relative to the root'), 'a list of paths'))),
+  backup: optional(
+    say('Paths that the step changes and that the backup must hold.', listOf(text('a path relative to the root'), 'a list of paths')),
+  ),
   memory: optional(say('Most memory that its processes may use together.', size())),
   // What Dopemux's MIGRATION_INFO has besides; the folder tells the versions, and the backup is always made.
   version_from: optional(z.string('a version')),

@@ -15,9 +15,16 @@ export const transitionFile = exact({
       exact({
         disk: optional(say('Free disk space.', size())),
         memory: optional(say('Free memory.', size())),
-        command: optional(say('Programs that have to be on the PATH.', z.union([text(), listOf(text(), '')], 'a list of programs such as [ffmpeg, jq]'))),
+        command: optional(
+          say('Programs that have to be on the PATH.', z.union([text(), listOf(text(), '')], 'a list of programs such as [ffmpeg, jq]')),
+        ),
         services: optional(say('Services that have to run.', listOf(text('the name of a service'), 'a list of service names'))),
-        env: optional(say('Environment variables that have to be set.', listOf(pattern(/^[A-Za-z_]\w*$/, 'the name of an environment variable'), 'a list of names'))),
+        env: optional(
+          say(
+            'Environment variables that have to be set.',
+            listOf(pattern(/^[A-Za-z_]\w*$/, 'the name of an environment variable'), 'a list of names'),
+          ),
+        ),
       }),
     ),
   ),

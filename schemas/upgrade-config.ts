@@ -7,7 +7,10 @@ const optional = z.optional;
 
 const versionSource = forms([
   exact({ file: say('A text file that holds nothing but the version, relative to the root.', path()) }),
-  exact({ json: say('A JSON file, relative to the root.', path()), pointer: optional(say('Where in it the version stands; /version if not given.', pointer())) }),
+  exact({
+    json: say('A JSON file, relative to the root.', path()),
+    pointer: optional(say('Where in it the version stands; /version if not given.', pointer())),
+  }),
   exact({ command: say('Prints the version. After an upgrade it has to print the new one.', argv()) }),
   exact({ journal: say('The version is kept in the journal alone.', z.literal(true, 'true')) }),
 ]);
@@ -16,7 +19,9 @@ const ladder = exact({
   dir: say('Folder of NNN_name.sql files, or of the scripts that the index names.', path()),
   index: optional(say('An index.json whose order governs, for ladders of scripts.', path())),
   database: optional(say('The database that the SQL files are for.', text('the name of a database'))),
-  onFailure: optional(say('keep: steps before a failing one stay. Default: rollback; for index ladders keep.', oneOf(['rollback', 'keep']))),
+  onFailure: optional(
+    say('keep: steps before a failing one stay. Default: rollback; for index ladders keep.', oneOf(['rollback', 'keep'])),
+  ),
 });
 
 const postgresUrl = () => text('a URL such as postgres://user:password@host/database');
@@ -25,9 +30,7 @@ const database = forms([
   exact({ sqlite: say('The database file, relative to the root.', path()) }),
   exact({
     postgres: say('A postgres:// URL, best from the environment.', postgresUrl()),
-    connect: optional(
-      say('How connecting is tried again.', exact({ attempts: optional(count(1)), backoff: optional(duration()) })),
-    ),
+    connect: optional(say('How connecting is tried again.', exact({ attempts: optional(count(1)), backoff: optional(duration()) }))),
   }),
 ]);
 
@@ -54,7 +57,11 @@ const service = forms([
     pidFile: optional(say('Where the service keeps its PID, relative to the root.', path())),
     ...everyService,
   }),
-  exact({ systemd: say('The unit.', text('the name of a unit')), scope: optional(say('Default: system.', oneOf(['system', 'user']))), ...everyService }),
+  exact({
+    systemd: say('The unit.', text('the name of a unit')),
+    scope: optional(say('Default: system.', oneOf(['system', 'user']))),
+    ...everyService,
+  }),
   exact({
     docker: say(
       'The container, by name or by label.',
@@ -62,7 +69,11 @@ const service = forms([
     ),
     ...everyService,
   }),
-  exact({ compose: say('The Compose file, relative to the root.', path()), service: say('The service in it.', text('the name of a service in the Compose file')), ...everyService }),
+  exact({
+    compose: say('The Compose file, relative to the root.', path()),
+    service: say('The service in it.', text('the name of a service in the Compose file')),
+    ...everyService,
+  }),
 ]);
 
 const everyProbe = {
@@ -78,15 +89,28 @@ const probe = forms([
     http: say('URL to get.', text('a URL such as http://127.0.0.1:8080/health')),
     expect: optional(
       exact({
-        status: optional(say('Default: 200.', z.int('a status code such as 200').check(z.gte(100, 'a status code such as 200'), z.lte(599, 'a status code such as 200')))),
-        json: optional(say('JSON pointers and the values expected there.', z.record(z.string(), z.unknown(), 'a map of JSON pointers such as { /ok: true }'))),
+        status: optional(
+          say(
+            'Default: 200.',
+            z.int('a status code such as 200').check(z.gte(100, 'a status code such as 200'), z.lte(599, 'a status code such as 200')),
+          ),
+        ),
+        json: optional(
+          say(
+            'JSON pointers and the values expected there.',
+            z.record(z.string(), z.unknown(), 'a map of JSON pointers such as { /ok: true }'),
+          ),
+        ),
         headers: optional(z.record(z.string(), z.string('a header value as text'), 'a map of header names to values')),
         body: optional(say('A regular expression that the body matches.', text('a regular expression'))),
       }),
     ),
     ...everyProbe,
   }),
-  exact({ tcp: say('host:port.', pattern(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'an address such as 127.0.0.1:5432')), ...everyProbe }),
+  exact({
+    tcp: say('host:port.', pattern(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'an address such as 127.0.0.1:5432')),
+    ...everyProbe,
+  }),
   exact({
     command: say('A list of arguments, run in the root.', argv()),
     expect: optional(
@@ -129,9 +153,18 @@ export const upgradeConfig = exact({
       exact({
         dir: optional(say('Default: backups in the state folder.', path())),
         include: optional(say('Paths relative to the root. Default: the whole root.', listOf(path(), 'a list of paths'))),
-        exclude: optional(say('Patterns relative to the root.', listOf(text('a pattern such as data/cache or **/*.tmp'), 'a list of patterns'))),
+        exclude: optional(
+          say('Patterns relative to the root.', listOf(text('a pattern such as data/cache or **/*.tmp'), 'a list of patterns')),
+        ),
         keep: optional(say('How many backups are kept. Default: 10.', count(1))),
-        encrypt: optional(exact({ age: say('age recipients (public keys).', listOf(pattern(/^(age1|ssh-)\S[\s\S]*$/, 'an age recipient such as age1…'), 'a list of age recipients')) })),
+        encrypt: optional(
+          exact({
+            age: say(
+              'age recipients (public keys).',
+              listOf(pattern(/^(age1|ssh-)\S[\s\S]*$/, 'an age recipient such as age1…'), 'a list of age recipients'),
+            ),
+          }),
+        ),
       }),
     ),
   ),
@@ -153,7 +186,9 @@ export const upgradeConfig = exact({
       listOf(
         exact({
           webhook: text('a URL such as https://example.org/hook'),
-          on: optional(listOf(oneOf(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']), 'a list of outcomes')),
+          on: optional(
+            listOf(oneOf(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']), 'a list of outcomes'),
+          ),
         }),
         'a list of { webhook, on }',
       ),

@@ -6,7 +6,18 @@ export { UpgradeError, type Failure, type FailureCode, type Place } from './mode
 export type { EventBody, UpgradeEvent } from './model/event.ts';
 export type { Finding, Plan, Step, Transition } from './model/plan.ts';
 export type { BackupRecord, RestoreReport } from './model/ports.ts';
-export type { Outcome, PhaseName, PhaseReport, ProbeReport, ResultDocument, RunRecord, ServiceReport, StepRecord, StepReport, StepStatus } from './model/run.ts';
+export type {
+  Outcome,
+  PhaseName,
+  PhaseReport,
+  ProbeReport,
+  ResultDocument,
+  RunRecord,
+  ServiceReport,
+  StepRecord,
+  StepReport,
+  StepStatus,
+} from './model/run.ts';
 export type { Version } from './model/version.ts';
 export type { AdoptedLadder, AdoptOptions, AdoptReport } from './session/adopt.ts';
 export type { CheckReport } from './session/check.ts';

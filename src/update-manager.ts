@@ -172,9 +172,19 @@ export class UpdateManager {
   }
 
   async #session(entry: RunEntry, signal: AbortSignal | undefined): Promise<ResultDocument> {
-    const [{ runSession }, { withTotalTimeout }, adapters] = await Promise.all([import('./session/run-session.ts'), import('./session/total-timeout.ts'), this.#open()]);
+    const [{ runSession }, { withTotalTimeout }, adapters] = await Promise.all([
+      import('./session/run-session.ts'),
+      import('./session/total-timeout.ts'),
+      this.#open(),
+    ]);
     return withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
-      runSession({ ...entry, config: this.config, adapters, signal: limited, listeners: [(event) => void this.#emitter.emit('event', event)] }),
+      runSession({
+        ...entry,
+        config: this.config,
+        adapters,
+        signal: limited,
+        listeners: [(event) => void this.#emitter.emit('event', event)],
+      }),
     );
   }
 

@@ -14,7 +14,12 @@ export async function run({ rounds }) {
   };
   const results = takeTurns(
     [
-      { name: 'rungs', prepare: (dir) => fixtures.installation(dir, { count, kind: 'ts' }), command: () => commands.upgrade('--yes'), check: inDir('data') },
+      {
+        name: 'rungs',
+        prepare: (dir) => fixtures.installation(dir, { count, kind: 'ts' }),
+        command: () => commands.upgrade('--yes'),
+        check: inDir('data'),
+      },
       { name: 'umzug', prepare: (dir) => fixtures.umzugModules(dir, { count }), command: commands.umzug('up', 'ts'), check: inDir('.') },
     ],
     { rounds },

@@ -12,7 +12,11 @@ export async function run({ rounds }) {
   const results = takeTurns(
     [
       { name: 'rungs plan', prepare: (dir) => fixtures.manyTransitions(dir, size), command: () => commands.upgrade('plan') },
-      { name: 'rungs plan --json', prepare: (dir) => fixtures.manyTransitions(dir, size), command: () => commands.upgrade('plan', '--json') },
+      {
+        name: 'rungs plan --json',
+        prepare: (dir) => fixtures.manyTransitions(dir, size),
+        command: () => commands.upgrade('plan', '--json'),
+      },
     ],
     { rounds },
   );
@@ -28,7 +32,14 @@ async function pureFunction(rounds) {
   const all = [];
   for (let round = 0; round <= rounds; round++) {
     const startedAt = performance.now();
-    const made = makePlan({ product: 'bench', transitions, installed: '0.1.0', from: undefined, to: undefined, sha256: (text) => createHash('sha256').update(text).digest('hex') });
+    const made = makePlan({
+      product: 'bench',
+      transitions,
+      installed: '0.1.0',
+      from: undefined,
+      to: undefined,
+      sha256: (text) => createHash('sha256').update(text).digest('hex'),
+    });
     if (made.kind !== 'plan' || made.plan.transitions.length !== size.transitions) throw new Error('no plan was made');
     if (round > 0) all.push(performance.now() - startedAt);
   }

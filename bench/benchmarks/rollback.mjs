@@ -30,9 +30,18 @@ export async function run({ rounds }) {
   const failing = { prepare: (dir) => fixtures.installation(dir, { count, failing: true }), exitCode: 10, check: isEmpty('data') };
   const results = takeTurns(
     [
-      { ...failing, name: 'rungs, the rollback phase', command: () => commands.upgrade('--yes', '--json'), measure: (dir, stdout) => phase(stdout, 'rollback') },
+      {
+        ...failing,
+        name: 'rungs, the rollback phase',
+        command: () => commands.upgrade('--yes', '--json'),
+        measure: (dir, stdout) => phase(stdout, 'rollback'),
+      },
       { ...failing, name: 'rungs, a run that fails', command: () => commands.upgrade('--yes') },
-      { name: 'rungs, a run that does not', prepare: (dir) => fixtures.installation(dir, { count }), command: () => commands.upgrade('--yes') },
+      {
+        name: 'rungs, a run that does not',
+        prepare: (dir) => fixtures.installation(dir, { count }),
+        command: () => commands.upgrade('--yes'),
+      },
       peer('umzug', plain, commands.umzug('up', 'sql'), commands.umzug('down', 'sql')),
       peer('knex', plain, commands.knex('up'), commands.knex('down')),
       peer('kysely', plain, commands.kysely('up'), commands.kysely('down')),
@@ -44,7 +53,11 @@ export async function run({ rounds }) {
   results.set('rungs, the difference', { ms: difference, megabytes: Number.NaN });
   printTable(`rollback-1000: ${count} SQL steps put back`, results, { against: 'rungs, the rollback phase' });
   const best = fastest(results, ['umzug', 'knex', 'kysely']);
-  printBound(`rungs' rollback phase / ${best.name}, the fastest with a durable record per step`, results.get('rungs, the rollback phase').ms / best.ms, 1);
+  printBound(
+    `rungs' rollback phase / ${best.name}, the fastest with a durable record per step`,
+    results.get('rungs, the rollback phase').ms / best.ms,
+    1,
+  );
   printBound(`rungs' difference / ${best.name}`, difference / best.ms, 1);
 }
 

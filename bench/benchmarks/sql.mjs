@@ -15,13 +15,25 @@ export async function run({ rounds }) {
   const plain = (dir) => fixtures.plainSql(dir, { count });
   const results = takeTurns(
     [
-      { name: 'rungs', prepare: (dir) => fixtures.installation(dir, { count }), command: () => commands.upgrade('--yes'), check: inDir('data') },
+      {
+        name: 'rungs',
+        prepare: (dir) => fixtures.installation(dir, { count }),
+        command: () => commands.upgrade('--yes'),
+        check: inDir('data'),
+      },
       { name: 'umzug', prepare: plain, command: commands.umzug('up', 'sql'), check: inDir('.') },
       { name: 'knex', prepare: plain, command: commands.knex('up'), check: inDir('.') },
       { name: 'kysely', prepare: plain, command: commands.kysely('up'), check: inDir('.') },
       { name: 'knex, all in one transaction', prepare: plain, command: commands.knex('up', 'whole'), check: inDir('.') },
-      { name: 'knex-migrator', prepare: (dir) => fixtures.knexMigrator(dir, { count }), command: commands.knexMigrator('up'), check: inDir('.') },
-      ...(commands.hasDbmate ? [{ name: 'dbmate', prepare: (dir) => fixtures.dbmateSql(dir, { count }), command: commands.dbmate('up'), check: inDir('.') }] : []),
+      {
+        name: 'knex-migrator',
+        prepare: (dir) => fixtures.knexMigrator(dir, { count }),
+        command: commands.knexMigrator('up'),
+        check: inDir('.'),
+      },
+      ...(commands.hasDbmate
+        ? [{ name: 'dbmate', prepare: (dir) => fixtures.dbmateSql(dir, { count }), command: commands.dbmate('up'), check: inDir('.') }]
+        : []),
     ],
     { rounds },
   );

@@ -22,7 +22,11 @@ export async function run({ rounds }) {
       return dir;
     };
     const plain = (dir) => fixtures.plainSql(dir, { count });
-    const ours = fill('rungs', (dir) => fixtures.installation(dir, { count }), () => commands.upgrade('--yes'));
+    const ours = fill(
+      'rungs',
+      (dir) => fixtures.installation(dir, { count }),
+      () => commands.upgrade('--yes'),
+    );
     const ofUmzug = fill('umzug', plain, commands.umzug('up', 'sql'));
     const ofKnex = fill('knex', plain, commands.knex('up'));
     const ofKysely = fill('kysely', plain, commands.kysely('up'));

@@ -9,10 +9,22 @@ const dbmateBinary = here(`../node_modules/@dbmate/${process.platform}-${process
 
 export const upgrade = (...args) => [process.execPath, executable, ...args];
 export const umzug = (action, kind) => (dir) => [process.execPath, here('../peers/umzug.mjs'), action, kind, dir];
-export const knex = (action, ...way) => (dir) => [process.execPath, here('../peers/knex.mjs'), action, dir, ...way];
+export const knex =
+  (action, ...way) =>
+  (dir) => [process.execPath, here('../peers/knex.mjs'), action, dir, ...way];
 export const kysely = (action) => (dir) => [process.execPath, here('../peers/kysely.mjs'), action, dir];
 export const knexMigrator = (action) => (dir) => [process.execPath, here('../peers/knex-migrator.cjs'), action, dir];
 // Its SQLite driver has synchronous=NORMAL for WAL by default, which is not durable; and a dump of the schema is no part of the work.
-export const dbmate = (...action) => (dir) => [dbmateBinary, '--url', `sqlite:${dir}/app.db?_sync=FULL&_journal=WAL`, '--migrations-dir', `${dir}/migrations`, '--no-dump-schema', ...action];
+export const dbmate =
+  (...action) =>
+  (dir) => [
+    dbmateBinary,
+    '--url',
+    `sqlite:${dir}/app.db?_sync=FULL&_journal=WAL`,
+    '--migrations-dir',
+    `${dir}/migrations`,
+    '--no-dump-schema',
+    ...action,
+  ];
 
 export const hasDbmate = existsSync(dbmateBinary);

@@ -29,12 +29,21 @@ export function installation(dir, { count, kind = 'sql', failing = false, target
   writeFileSync(join(dir, 'VERSION'), '0.1.0\n');
   writeFileSync(
     join(dir, 'upgrade.yaml'),
-    ['product: bench', 'version: { file: VERSION }', 'databases:', '  app: { sqlite: data/app.db }', 'backup:', '  include: [VERSION, data]', ''].join('\n'),
+    [
+      'product: bench',
+      'version: { file: VERSION }',
+      'databases:',
+      '  app: { sqlite: data/app.db }',
+      'backup:',
+      '  include: [VERSION, data]',
+      '',
+    ].join('\n'),
   );
   const folder = join(dir, 'migrations', `v0.1.0_to_v${target}`);
   mkdirSync(folder, { recursive: true });
   for (let n = 1; n <= count; n++) writeFileSync(join(folder, `${number(n)}_item.${kind}`), kind === 'sql' ? ourSql(n) : ourModule(n));
-  if (failing) writeFileSync(join(folder, `${number(count + 1)}_wrong.sql`), '-- forward\nINSERT INTO nowhere VALUES (1);\n-- backward\nSELECT 1;\n');
+  if (failing)
+    writeFileSync(join(folder, `${number(count + 1)}_wrong.sql`), '-- forward\nINSERT INTO nowhere VALUES (1);\n-- backward\nSELECT 1;\n');
 }
 
 const ourSql = (n) => `-- forward\n${insert(n)}\n-- backward\n${remove(n)}\n`;
@@ -58,7 +67,8 @@ export function manyTransitions(dir, { transitions, steps }) {
   for (let n = 0; n < transitions; n++) {
     const folder = join(dir, 'migrations', `v0.1.${n}_to_v0.1.${n + 1}`);
     mkdirSync(folder, { recursive: true });
-    for (let step = 1; step <= steps; step++) writeFileSync(join(folder, `${String(step).padStart(3, '0')}_item.sql`), ourSql(n * steps + step));
+    for (let step = 1; step <= steps; step++)
+      writeFileSync(join(folder, `${String(step).padStart(3, '0')}_item.sql`), ourSql(n * steps + step));
   }
 }
 
@@ -77,7 +87,8 @@ export function plainSql(dir, { count }) {
 export function dbmateSql(dir, { count }) {
   database(dir);
   mkdirSync(join(dir, 'migrations'));
-  for (let n = 1; n <= count; n++) writeFileSync(join(dir, 'migrations', `${number(n)}_item.sql`), `-- migrate:up\n${insert(n)}\n-- migrate:down\n${remove(n)}\n`);
+  for (let n = 1; n <= count; n++)
+    writeFileSync(join(dir, 'migrations', `${number(n)}_item.sql`), `-- migrate:up\n${insert(n)}\n-- migrate:down\n${remove(n)}\n`);
 }
 
 /** umzug's: the shape of ours, on umzug's context. */

@@ -21,7 +21,12 @@ export function takeTurns(contestants, { rounds = 5 } = {}) {
     }
     process.stderr.write(round === rounds ? '\n' : '.');
   }
-  return new Map([...samples].map(([name, taken]) => [name, { ms: median(taken.map(({ ms }) => ms)), megabytes: median(taken.map(({ megabytes }) => megabytes)), all: taken.map(({ ms }) => ms) }]));
+  return new Map(
+    [...samples].map(([name, taken]) => [
+      name,
+      { ms: median(taken.map(({ ms }) => ms)), megabytes: median(taken.map(({ megabytes }) => megabytes)), all: taken.map(({ ms }) => ms) },
+    ]),
+  );
 }
 
 export function once({ name, prepare, command, cwd, check, measure, env, exitCode = 0, keep = false }) {
@@ -34,11 +39,20 @@ export function once({ name, prepare, command, cwd, check, measure, env, exitCod
     const [program, ...args] = command(dir);
     const [outer, outerArgs] = gnuTime === null ? [program, args] : [gnuTime, ['-f', '%M', '-o', report, program, ...args]];
     const startedAt = performance.now();
-    const { status, stdout, stderr, error } = spawnSync(outer, outerArgs, { cwd: cwd?.(dir) ?? dir, env: { ...process.env, ...env?.(dir) }, encoding: 'utf8', maxBuffer: 1 << 28 });
+    const { status, stdout, stderr, error } = spawnSync(outer, outerArgs, {
+      cwd: cwd?.(dir) ?? dir,
+      env: { ...process.env, ...env?.(dir) },
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    });
     const ms = performance.now() - startedAt;
-    if (error !== undefined || status !== exitCode) throw new Error(`${name} ended with ${status}: ${error ?? ''}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
+    if (error !== undefined || status !== exitCode)
+      throw new Error(`${name} ended with ${status}: ${error ?? ''}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
     check?.(dir, stdout);
-    return { ms: measure?.(dir, stdout, ms) ?? ms, megabytes: gnuTime === null ? Number.NaN : Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024 };
+    return {
+      ms: measure?.(dir, stdout, ms) ?? ms,
+      megabytes: gnuTime === null ? Number.NaN : Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024,
+    };
   } finally {
     if (!keep) rmSync(dir, { recursive: true, force: true });
   }

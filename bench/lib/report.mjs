@@ -7,7 +7,9 @@ export function printTable(title, results, { against }) {
   for (const [name, { ms, megabytes, all }] of results) {
     const ratio = base === undefined || name === against ? '' : `${against} / ${name} = ${(base.ms / ms).toFixed(2)}`;
     const spread = all === undefined ? '' : `(${seconds(Math.min(...all))} to ${seconds(Math.max(...all))})`;
-    console.log(`  ${name.padEnd(34)} ${seconds(ms).padStart(9)}  ${spread.padEnd(22)} ${Number.isNaN(megabytes) ? '' : `${megabytes.toFixed(0)} MB`.padStart(7)}  ${ratio}`);
+    console.log(
+      `  ${name.padEnd(34)} ${seconds(ms).padStart(9)}  ${spread.padEnd(22)} ${Number.isNaN(megabytes) ? '' : `${megabytes.toFixed(0)} MB`.padStart(7)}  ${ratio}`,
+    );
   }
 }
 
@@ -25,7 +27,9 @@ export function printMisses() {
 
 /** Of several contestants, the one with the least time. */
 export function fastest(results, names) {
-  return names.flatMap((name) => (results.has(name) ? [{ name, ...results.get(name) }] : [])).reduce((best, each) => (each.ms < best.ms ? each : best));
+  return names
+    .flatMap((name) => (results.has(name) ? [{ name, ...results.get(name) }] : []))
+    .reduce((best, each) => (each.ms < best.ms ? each : best));
 }
 
 function seconds(ms) {

@@ -14,7 +14,10 @@ const run = (folder, name) => (trx) => sql.raw(readFileSync(path.join(dir, folde
 const migrator = new Migrator({
   db,
   provider: {
-    getMigrations: async () => Object.fromEntries(readdirSync(path.join(dir, 'migrations')).map((name) => [name, { up: run('migrations', name), down: run('down', name) }])),
+    getMigrations: async () =>
+      Object.fromEntries(
+        readdirSync(path.join(dir, 'migrations')).map((name) => [name, { up: run('migrations', name), down: run('down', name) }]),
+      ),
   },
 });
 if (action === 'status') console.log((await migrator.getMigrations()).filter(({ executedAt }) => executedAt !== undefined).length);

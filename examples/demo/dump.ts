@@ -27,7 +27,8 @@ function dump(file: string): string {
       // Whole numbers as `1n`, since 1, 1.0 and '1' are different values in SQLite.
       const rows = database.prepare(`SELECT * FROM "${String(name).replaceAll('"', '""')}" ORDER BY 1`);
       rows.setReadBigInts(true);
-      for (const row of rows.iterate()) lines.push(JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)));
+      for (const row of rows.iterate())
+        lines.push(JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)));
     }
     return `${lines.join('\n')}\n`;
   } finally {

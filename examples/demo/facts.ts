@@ -33,7 +33,10 @@ export async function gatherFacts(scratch: Scratch): Promise<Facts> {
     ['uploads', await uploadsOf(scratch.root)],
     ['.env', `mode ${snapshot.get('.env')?.mode ?? '?'}: ${await envKeys(scratch.root)}`],
     ['tree', `${snapshot.size} paths, sha256 ${digestOf(snapshot).slice(0, 16)}…`],
-    ['database', `${dump.split('\n').length - 1} lines of schema and rows, sha256 ${createHash('sha256').update(dump).digest('hex').slice(0, 16)}…`],
+    [
+      'database',
+      `${dump.split('\n').length - 1} lines of schema and rows, sha256 ${createHash('sha256').update(dump).digest('hex').slice(0, 16)}…`,
+    ],
   ];
   return { snapshot, dump, config, health, lines };
 }
@@ -50,14 +53,21 @@ function tablesOf(dump: string): readonly Table[] {
   return sections.map((section) => {
     const lines = section.split('\n').filter((line) => line !== '');
     const [name, columns] = /^(\w+): CREATE TABLE \S+ \((.*)\)$/.exec(lines[0] ?? '')?.slice(1) ?? [];
-    return { name: name ?? '?', columns: (columns ?? '').split(/, (?![^(]*\))/).map((column) => column.split(' ')[0] ?? ''), rows: lines.filter((line) => line.startsWith('{')).length };
+    return {
+      name: name ?? '?',
+      columns: (columns ?? '').split(/, (?![^(]*\))/).map((column) => column.split(' ')[0] ?? ''),
+      rows: lines.filter((line) => line.startsWith('{')).length,
+    };
   });
 }
 
 async function uploadsOf(root: string): Promise<string> {
   const folder = join(root, 'data/uploads');
   const entries = await readdir(folder, { withFileTypes: true });
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name).toSorted();
+  const folders = entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .toSorted();
   const shown = folders.length > 4 ? `${folders.slice(0, 3).join(', ')} and ${folders.length - 3} more folders` : folders.join(', ');
   return `${shown}; latest → ${await readlink(join(folder, 'latest')).catch(() => 'nothing')}`;
 }

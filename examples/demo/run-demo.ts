@@ -23,12 +23,17 @@ export async function runDemo(args: readonly string[]): Promise<number> {
   let scratch: Scratch | null = null;
   try {
     scratch = await makeScratch({ prefix: 'rungs-demo-' });
-    if (flags.break) await copyFile(join(import.meta.dirname, '006_break.ts'), join(scratch.migrations, 'v0.2.0_to_v0.3.0', '006_break.ts'));
+    if (flags.break)
+      await copyFile(join(import.meta.dirname, '006_break.ts'), join(scratch.migrations, 'v0.2.0_to_v0.3.0', '006_break.ts'));
     await scratch.start();
     interrupt.throwIfAsked();
     const isAsPromised = await show(scratch, flags.break, interrupt);
     interrupt.throwIfAsked();
-    say(isAsPromised ? pc.green(`\nAll of that in ${seconds(performance.now() - began)}.`) : pc.red('\nThat is not what this demo should show: please tell us.'));
+    say(
+      isAsPromised
+        ? pc.green(`\nAll of that in ${seconds(performance.now() - began)}.`)
+        : pc.red('\nThat is not what this demo should show: please tell us.'),
+    );
     if (isAsPromised && !flags.break) say(pc.dim('Now see a step fail and everything put back: npm run demo -- --break'));
     return isAsPromised ? 0 : 1;
   } catch (error) {
@@ -46,7 +51,10 @@ async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt)
   table(before);
 
   const args = ['--from', '0.1.0', '--to', '0.3.0', '--yes'];
-  title(`$ upgrade ${args.join(' ')}`, isBreaking ? 'an eleventh step was added, which fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell');
+  title(
+    `$ upgrade ${args.join(' ')}`,
+    isBreaking ? 'an eleventh step was added, which fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell',
+  );
   const { code, signal } = await scratch.upgrade(args, { output: 'inherit', onSpawn: interrupt.passOnTo });
   say(`\n  exit code ${code ?? signal}${code !== null && code in exits ? `: ${exits[code]}` : ''}`);
   interrupt.throwIfAsked();
@@ -111,7 +119,10 @@ function seconds(ms: number): string {
 
 function flagsOf(args: readonly string[]): { readonly break: boolean; readonly keep: boolean } | null {
   try {
-    const { values } = parseArgs({ args: [...args], options: { break: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      args: [...args],
+      options: { break: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+    });
     return values;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nUsage: ${usage}\n`);

@@ -88,7 +88,8 @@ async function fill(dir: string): Promise<Scratch> {
   const node = (args: readonly string[], run: RunOptions = {}) => ended(args, root, { ...env, ...run.env }, run);
   const bin = async (name: string, ...args: readonly string[]) => {
     const result = await node([join(root, 'bin', name), ...args]);
-    if (result.code !== 0) throw new Error(`bin/${name} ${args.join(' ')}: ${result.stderr.trim()} (${result.signal ?? `exit code ${result.code}`})`);
+    if (result.code !== 0)
+      throw new Error(`bin/${name} ${args.join(' ')}: ${result.stderr.trim()} (${result.signal ?? `exit code ${result.code}`})`);
   };
   await bin('seed');
 
@@ -113,9 +114,20 @@ async function fill(dir: string): Promise<Scratch> {
   };
 }
 
-function ended(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, { output = 'pipe', deadlineMs = 60_000, onSpawn }: RunOptions): Promise<Ended> {
+function ended(
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  { output = 'pipe', deadlineMs = 60_000, onSpawn }: RunOptions,
+): Promise<Ended> {
   return new Promise((settle, reject) => {
-    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', output, output], timeout: deadlineMs, killSignal: 'SIGKILL' });
+    const child = spawn(process.execPath, args, {
+      cwd,
+      env,
+      stdio: ['ignore', output, output],
+      timeout: deadlineMs,
+      killSignal: 'SIGKILL',
+    });
     onSpawn?.(child);
     let stdout = '';
     let stderr = '';

@@ -66,5 +66,12 @@ async function factsOf(path: string, hasBytes: boolean): Promise<PathFacts> {
   if (stats.isDirectory()) return { ...common, type: 'folder' };
   if (!stats.isFile()) return { ...common, type: 'other' };
   if (!hasBytes) return { ...common, type: 'file' };
-  return { ...common, type: 'file', size: stats.size, sha256: createHash('sha256').update(await readFile(path)).digest('hex') };
+  return {
+    ...common,
+    type: 'file',
+    size: stats.size,
+    sha256: createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex'),
+  };
 }

@@ -12,7 +12,7 @@ export function lineDiff(before: string, after: string): readonly string[] {
     }
   }
   const lines: string[] = [];
-  for (let i = 0, j = 0; i < old.length || j < now.length; ) {
+  for (let i = 0, j = 0; i < old.length || j < now.length;) {
     if (i < old.length && j < now.length && old[i] === now[j]) {
       lines.push(`  ${old[i]}`);
       i += 1;

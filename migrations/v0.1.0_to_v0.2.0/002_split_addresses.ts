@@ -43,7 +43,7 @@ export default defineStep({
   backward: async ({ sqlite, checkpoint, progress }) => {
     const app = sqlite('app');
     const count = await app.get<{ rows: number }>('SELECT count(*) AS rows FROM addresses');
-    for (let done = 0; ; ) {
+    for (let done = 0; ;) {
       const batch = await app.get<{ rows: number; last: number | null }>(
         'SELECT count(*) AS rows, max(user_id) AS last FROM (SELECT user_id FROM addresses ORDER BY user_id LIMIT ?)',
         batchSize,
@@ -63,6 +63,7 @@ export default defineStep({
 });
 
 function readCheckpoint(value: unknown): { last: number; done: number } {
-  if (typeof value === 'object' && value !== null && 'last' in value && 'done' in value) return { last: Number(value.last), done: Number(value.done) };
+  if (typeof value === 'object' && value !== null && 'last' in value && 'done' in value)
+    return { last: Number(value.last), done: Number(value.done) };
   throw new Error(`not a checkpoint of this step: ${JSON.stringify(value)}`);
 }

@@ -39,21 +39,37 @@ interface Move {
 }
 
 function filesByYear(ctx: StepContext): Promise<readonly Move[]> {
-  return movesOf(ctx, (folder) => /^\d{4}$/.test(folder), /^(.+?)--(.+)$/, (year, [, login, name]) => `${login}/${year}--${name}`);
+  return movesOf(
+    ctx,
+    (folder) => /^\d{4}$/.test(folder),
+    /^(.+?)--(.+)$/,
+    (year, [, login, name]) => `${login}/${year}--${name}`,
+  );
 }
 
 function filesByUser(ctx: StepContext): Promise<readonly Move[]> {
-  return movesOf(ctx, (folder) => !/^(\d{4}|incoming)$/.test(folder), /^(\d{4})--(.+)$/, (login, [, year, name]) => `${year}/${login}--${name}`);
+  return movesOf(
+    ctx,
+    (folder) => !/^(\d{4}|incoming)$/.test(folder),
+    /^(\d{4})--(.+)$/,
+    (login, [, year, name]) => `${year}/${login}--${name}`,
+  );
 }
 
 // To look, plain `node:fs` is fine. To change something, `files` is better.
-async function movesOf({ root }: StepContext, isWanted: (folder: string) => boolean, pattern: RegExp, target: (folder: string, match: RegExpExecArray) => string): Promise<readonly Move[]> {
+async function movesOf(
+  { root }: StepContext,
+  isWanted: (folder: string) => boolean,
+  pattern: RegExp,
+  target: (folder: string, match: RegExpExecArray) => string,
+): Promise<readonly Move[]> {
   const moves: Move[] = [];
   const entries = await readdir(join(root, uploads), { withFileTypes: true });
   for (const { name: folder } of entries.filter((entry) => entry.isDirectory() && isWanted(entry.name))) {
     for (const name of (await readdir(join(root, uploads, folder))).toSorted()) {
       const match = pattern.exec(name);
-      if (match !== null) moves.push({ folder: `${uploads}/${folder}`, from: `${uploads}/${folder}/${name}`, to: `${uploads}/${target(folder, match)}` });
+      if (match !== null)
+        moves.push({ folder: `${uploads}/${folder}`, from: `${uploads}/${folder}/${name}`, to: `${uploads}/${target(folder, match)}` });
     }
   }
   return moves;

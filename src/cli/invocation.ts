@@ -22,7 +22,8 @@ export function readInvocation(argv: readonly string[]): Invocation {
     else if (takeValue.has(word)) flags.push(`${word}=${words[(at += 1)] ?? ''}`);
     else flags.push(word);
   }
-  const has = (long: string, short?: string): boolean => flags.some((flag) => flag === long || (short !== undefined && new RegExp(`^-[a-z]*${short}`).test(flag) && !flag.startsWith('-c')));
+  const has = (long: string, short?: string): boolean =>
+    flags.some((flag) => flag === long || (short !== undefined && new RegExp(`^-[a-z]*${short}`).test(flag) && !flag.startsWith('-c')));
   return {
     // What a flag that nobody knows takes is mostly a version or a path.
     command: operands.find((word) => /^[a-z]+$/i.test(word)) ?? null,

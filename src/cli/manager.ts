@@ -7,7 +7,12 @@ export type PlanFlags = Pick<RunFlags, 'from' | 'to' | 'allowDowngrade'>;
 
 export async function openManager({ config, root }: CommonFlags, terminal: Terminal): Promise<UpdateManager> {
   const { cwd, env, opened } = terminal;
-  const manager = await UpdateManager.open({ cwd, env, ...(config === undefined ? {} : { config }), ...(root === undefined ? {} : { root }) });
+  const manager = await UpdateManager.open({
+    cwd,
+    env,
+    ...(config === undefined ? {} : { config }),
+    ...(root === undefined ? {} : { root }),
+  });
   opened.manager = manager;
   return manager;
 }

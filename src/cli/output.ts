@@ -44,4 +44,3 @@ export function present(flags: CommonFlags, terminal: Terminal, document: unknow
 export function isForPrograms({ json, events }: CommonFlags): boolean {
   return json === true || events === true;
 }
-

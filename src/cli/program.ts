@@ -61,13 +61,17 @@ function addPlanning(program: Command, call: Call): void {
     .option('--allow-downgrade', 'plan towards a lower version')
     .addOption(choice('--format <format>', 'how to show it', ['text', 'json', 'mermaid']));
   runs(plan, call, async (flags) => (await import('./commands/plan.ts')).plan(flags, call.terminal));
-  runs(command(program, call, 'check', 'lint the config, every transition and every ladder, listing all problems at once; writes nothing'), call, async (flags) =>
-    (await import('./commands/check.ts')).check(flags, call.terminal),
+  runs(
+    command(program, call, 'check', 'lint the config, every transition and every ladder, listing all problems at once; writes nothing'),
+    call,
+    async (flags) => (await import('./commands/check.ts')).check(flags, call.terminal),
   );
   runs(command(program, call, 'status', 'installed version, what is pending, the unfinished run, backups, ladders'), call, async (flags) =>
     (await import('./commands/status.ts')).status(flags, call.terminal),
   );
-  runs(command(program, call, 'doctor', 'the preflight alone, with a remedy for each finding'), call, async (flags) => (await import('./commands/doctor.ts')).doctor(flags, call.terminal));
+  runs(command(program, call, 'doctor', 'the preflight alone, with a remedy for each finding'), call, async (flags) =>
+    (await import('./commands/doctor.ts')).doctor(flags, call.terminal),
+  );
   const history = command(program, call, 'history', 'all runs, or one with every step').argument('[run]', 'the id of a run');
   runs(history, call, async (flags, [run]) => (await import('./commands/history.ts')).history(run, flags, call.terminal));
 }
@@ -100,7 +104,10 @@ function addBackups(program: Command, call: Call): void {
     });
   runs(command(backup, call, 'list', 'all backups'), call, async (flags) => (await actions()).list(flags, call.terminal));
   runs(command(backup, call, 'create', 'make a backup now'), call, async (flags) => (await actions()).create(flags, call.terminal));
-  const verify = command(backup, call, 'verify', 'read a backup whole and compare it with its manifest').argument('[id]', 'the newest where it is left out');
+  const verify = command(backup, call, 'verify', 'read a backup whole and compare it with its manifest').argument(
+    '[id]',
+    'the newest where it is left out',
+  );
   runs(verify, call, async (flags, [id]) => (await actions()).verify(id, flags, call.terminal));
   const restore = command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup')
     .argument('<id>')

@@ -40,7 +40,8 @@ async function tell(given: readonly Failure[], code: number, invocation: Invocat
   terminal.err(`${renderFailures(failures, { ink, columns: terminal.columns }).join('\n')}\n`);
   if (!invocation.isJson && !invocation.isEvents) return;
   // After a bug of ours nobody can say that the installation was not touched.
-  const document = isRunning(invocation) && code !== exitCodes.bug ? await refused(failures, code, terminal) : { failure: failures[0] ?? null, failures };
+  const document =
+    isRunning(invocation) && code !== exitCodes.bug ? await refused(failures, code, terminal) : { failure: failures[0] ?? null, failures };
   terminal.out(`${jsonText(document, invocation.isJson ? 2 : undefined)}\n`);
 }
 
@@ -49,7 +50,16 @@ async function refused(failures: readonly Failure[], code: number, { opened }: T
   const { createResultBuilder } = await import('../session/result.ts');
   // Whatever keeps the version from being read is among the failures already, or no part of this story.
   const version = opened.manager === null ? null : await opened.manager.installedVersion().catch(() => null);
-  const facts = { outcome: 'refused' as const, runId: null, product: opened.manager?.config.product ?? '', plan: null, version, durationMs: 0, failures, steps: [] };
+  const facts = {
+    outcome: 'refused' as const,
+    runId: null,
+    product: opened.manager?.config.product ?? '',
+    plan: null,
+    version,
+    durationMs: 0,
+    failures,
+    steps: [],
+  };
   const document = createResultBuilder().document(facts);
   return code === exitCodes.usage ? { ...document, next: null } : document;
 }

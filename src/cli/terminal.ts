@@ -36,10 +36,12 @@ export function systemTerminal(): Terminal {
       new Promise((resolve) => {
         const lines = createInterface({ input: stdin, output: stderr });
         // Ctrl-D and Ctrl-C are answers too.
-        lines.once('SIGINT', () => lines.close()).once('close', () => {
-          if (!isAnswered) err.write('\n');
-          resolve(false);
-        });
+        lines
+          .once('SIGINT', () => lines.close())
+          .once('close', () => {
+            if (!isAnswered) err.write('\n');
+            resolve(false);
+          });
         let isAnswered = false;
         lines.question(`${question} [y/N] `, (answer) => {
           isAnswered = true;

@@ -14,7 +14,12 @@ export function usageError(error: CommanderError, command: Command): UpgradeErro
       const flag = /'([^']*)'/.exec(error.message)?.[1] ?? '';
       const known = command.options.filter(({ hidden }) => !hidden).flatMap(({ long }) => long ?? []);
       const owner = commandWith(flag.split('=')[0] ?? flag, command);
-      return fail('UNKNOWN_FLAG', { flag, command: name, nearest: nearest(flag.replace(/=.*$/, ''), [...known, '--help']), owner }, {}, error);
+      return fail(
+        'UNKNOWN_FLAG',
+        { flag, command: name, nearest: nearest(flag.replace(/=.*$/, ''), [...known, '--help']), owner },
+        {},
+        error,
+      );
     }
     case 'commander.excessArguments':
       return fail('USAGE', { problem: `"${name}" was given ${surplus(command)} more than it takes.`, command: name }, {}, error);
@@ -24,8 +29,15 @@ export function usageError(error: CommanderError, command: Command): UpgradeErro
 }
 
 export function unknownCommand(word: string, parent: Command): UpgradeError {
-  const known = parent.createHelp().visibleCommands(parent).map((command) => command.name());
-  return fail('UNKNOWN_COMMAND', { command: parent.parent === null ? word : `${parent.name()} ${word}`, nearest: nearest(word, known), parent: nameOf(parent) });
+  const known = parent
+    .createHelp()
+    .visibleCommands(parent)
+    .map((command) => command.name());
+  return fail('UNKNOWN_COMMAND', {
+    command: parent.parent === null ? word : `${parent.name()} ${word}`,
+    nearest: nearest(word, known),
+    parent: nameOf(parent),
+  });
 }
 
 /** The first other command that has the flag. */
@@ -33,7 +45,9 @@ function commandWith(flag: string, self: Command): string | null {
   let top = self;
   while (top.parent !== null) top = top.parent;
   const all = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(all)];
-  const owner = all(top).find((command) => command !== self && command.options.some(({ long, short, hidden }) => !hidden && (long === flag || short === flag)));
+  const owner = all(top).find(
+    (command) => command !== self && command.options.some(({ long, short, hidden }) => !hidden && (long === flag || short === flag)),
+  );
   return owner === undefined ? null : nameOf(owner);
 }
 

@@ -10,7 +10,11 @@ export async function findConfig(cwd: string, named?: string): Promise<string> {
     const kind = await kindOf(file);
     if (kind === 'folder' && (await kindOf(path.join(file, 'upgrade.yaml'))) === 'file') return path.join(file, 'upgrade.yaml');
     if (kind === 'file') return file;
-    throw fail('CONFIG_NOT_FOUND', { looked: kind === 'folder' ? `${file} is a folder without an upgrade.yaml` : `${file} does not exist` }, { place: { file } });
+    throw fail(
+      'CONFIG_NOT_FOUND',
+      { looked: kind === 'folder' ? `${file} is a folder without an upgrade.yaml` : `${file} does not exist` },
+      { place: { file } },
+    );
   }
   let near: string | undefined;
   for (let folder = path.resolve(cwd); ; folder = path.dirname(folder)) {

@@ -68,7 +68,11 @@ function rootIn(source: YamlSource): string {
 }
 
 /** Links resolved, because everything below is compared with real paths later. */
-async function placeOfRoot(file: string, root: string, source: YamlSource | null): Promise<{ readonly root: string; readonly problems: readonly Failure[] }> {
+async function placeOfRoot(
+  file: string,
+  root: string,
+  source: YamlSource | null,
+): Promise<{ readonly root: string; readonly problems: readonly Failure[] }> {
   const place = source === null ? { file } : source.placeAt(['root']);
   try {
     const real = await realpath(root);

@@ -36,7 +36,11 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
     },
     services: mapValues(text.services ?? {}, (service, name) => serviceConfig(service, name, inRoot)),
     verify: (text.verify ?? []).map((probe) => probeConfig(probe, inRoot)),
-    timeouts: { stepMs: ms(text.timeouts?.step, 600_000), lockMs: ms(text.timeouts?.lock, 30_000), totalMs: ms(text.timeouts?.total, 7_200_000) },
+    timeouts: {
+      stepMs: ms(text.timeouts?.step, 600_000),
+      lockMs: ms(text.timeouts?.lock, 30_000),
+      totalMs: ms(text.timeouts?.total, 7_200_000),
+    },
     notify: (text.notify ?? []).map(({ webhook, on }) => ({ webhook, on: on ?? ['rolled-back', 'stranded'] })),
     secrets,
   };
@@ -66,7 +70,12 @@ function serviceConfig(text: ServiceText, name: string, inRoot: InRoot): Service
   };
   if ('command' in text) {
     const { restart = null, stop = null, start = null, health = null, status = null } = text.command;
-    return { ...common, kind: 'command', commands: { restart, stop, start, health, status }, pidFile: text.pidFile === undefined ? null : inRoot(text.pidFile) };
+    return {
+      ...common,
+      kind: 'command',
+      commands: { restart, stop, start, health, status },
+      pidFile: text.pidFile === undefined ? null : inRoot(text.pidFile),
+    };
   }
   if ('systemd' in text) return { ...common, kind: 'systemd', unit: text.systemd, scope: text.scope ?? 'system' };
   if ('docker' in text) return { ...common, kind: 'docker', container: text.docker };
@@ -83,13 +92,26 @@ function probeConfig(text: ProbeText, inRoot: InRoot): ProbeConfig {
     const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text.tcp) ?? [];
     return { ...common, kind: 'tcp', host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
   }
-  if ('command' in text) return { ...common, kind: 'command', command: text.command, expect: { exitCode: text.expect?.exitCode ?? 0, stdout: text.expect?.stdout ?? null } };
+  if ('command' in text)
+    return {
+      ...common,
+      kind: 'command',
+      command: text.command,
+      expect: { exitCode: text.expect?.exitCode ?? 0, stdout: text.expect?.stdout ?? null },
+    };
   if ('file' in text) {
     const { exists = true, contains = null, mode } = text.expect ?? {};
-    return { ...common, kind: 'file', file: inRoot(text.file), expect: { exists, contains, mode: mode === undefined ? null : Number.parseInt(mode, 8) } };
+    return {
+      ...common,
+      kind: 'file',
+      file: inRoot(text.file),
+      expect: { exists, contains, mode: mode === undefined ? null : Number.parseInt(mode, 8) },
+    };
   }
-  if ('sqlite' in text) return { ...common, kind: 'sqlite', database: text.sqlite, query: text.query, expect: { value: text.expect.value } };
-  if ('postgres' in text) return { ...common, kind: 'postgres', database: text.postgres, query: text.query, expect: { value: text.expect.value } };
+  if ('sqlite' in text)
+    return { ...common, kind: 'sqlite', database: text.sqlite, query: text.query, expect: { value: text.expect.value } };
+  if ('postgres' in text)
+    return { ...common, kind: 'postgres', database: text.postgres, query: text.query, expect: { value: text.expect.value } };
   if ('docker' in text) return { ...common, kind: 'docker', service: text.docker };
   return { ...common, kind: 'systemd', service: text.systemd };
 }

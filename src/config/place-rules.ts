@@ -4,7 +4,23 @@ import { failure, type Failure } from '../model/failure.ts';
 import { dotted, type RuleContext } from './rule-context.ts';
 
 /** Folders of the system that may hold ours, but must not be ours. */
-const notThemselves = ['/', '/bin', '/boot', '/etc', '/home', '/lib', '/opt', '/root', '/run', '/sbin', '/srv', '/tmp', '/usr', '/var', '/var/lib'];
+const notThemselves = [
+  '/',
+  '/bin',
+  '/boot',
+  '/etc',
+  '/home',
+  '/lib',
+  '/opt',
+  '/root',
+  '/run',
+  '/sbin',
+  '/srv',
+  '/tmp',
+  '/usr',
+  '/var',
+  '/var/lib',
+];
 /** Nothing of ours may lie inside these. */
 const notInside = ['/proc', '/sys', '/dev', '/boot', '/bin', '/sbin', '/usr/bin', '/usr/sbin'];
 
@@ -14,13 +30,18 @@ export function placeRules(context: RuleContext): readonly Failure[] {
   const problems: Failure[] = [];
   // Where the state folder is the root or above it, everything lies in it: that is said once.
   const inState = (file: string) => isInside(state, file) && state !== root && !isInside(state, root);
-  const refuse = (at: readonly (string | number)[], file: string, why: string) => problems.push(failure('PATH_REFUSED', { of, key: dotted(at), path: file, why }, place(at)));
+  const refuse = (at: readonly (string | number)[], file: string, why: string) =>
+    problems.push(failure('PATH_REFUSED', { of, key: dotted(at), path: file, why }, place(at)));
 
   // A backup folder that is not given lies in the state folder: what is wrong with that is said once.
-  for (const [at, dir] of [[['state'], state], ...(text.backup?.dir === undefined ? [] : [[['backup', 'dir'], backup.dir] as const])] as const) {
+  for (const [at, dir] of [
+    [['state'], state],
+    ...(text.backup?.dir === undefined ? [] : [[['backup', 'dir'], backup.dir] as const]),
+  ] as const) {
     if (dir === root) refuse(at, dir, 'which is the installation root itself');
     else if (isInside(dir, root)) refuse(at, dir, 'which the installation root lies in');
-    else if (notThemselves.includes(dir) || notInside.some((folder) => dir === folder || isInside(folder, dir))) refuse(at, dir, 'which belongs to the system');
+    else if (notThemselves.includes(dir) || notInside.some((folder) => dir === folder || isInside(folder, dir)))
+      refuse(at, dir, 'which belongs to the system');
     else if (dir === migrations || isInside(migrations, dir)) refuse(at, dir, 'which lies in the migrations');
   }
   if (backup.dir === state) refuse(['backup', 'dir'], backup.dir, 'which is the state folder itself');
@@ -33,8 +54,10 @@ export function placeRules(context: RuleContext): readonly Failure[] {
     else if (inState(config.version.file)) refuse(at, config.version.file, 'which lies in the state folder');
   }
   for (const [name, database] of Object.entries(config.databases)) {
-    if (database.kind === 'sqlite' && inState(database.file)) refuse(['databases', name, 'sqlite'], database.file, 'which lies in the state folder');
-    if (database.kind === 'sqlite' && database.file === root) refuse(['databases', name, 'sqlite'], database.file, 'which is the installation root itself');
+    if (database.kind === 'sqlite' && inState(database.file))
+      refuse(['databases', name, 'sqlite'], database.file, 'which lies in the state folder');
+    if (database.kind === 'sqlite' && database.file === root)
+      refuse(['databases', name, 'sqlite'], database.file, 'which is the installation root itself');
   }
   for (const [at, entry] of (text.backup?.include ?? []).entries()) {
     const key = ['backup', 'include', at];

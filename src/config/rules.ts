@@ -23,7 +23,10 @@ export function configRules(text: UpgradeConfigText, config: Config, source: Yam
 }
 
 function keysAt(value: unknown, path: Path): readonly string[] {
-  const at = path.reduce<unknown>((outer, key) => (typeof outer === 'object' && outer !== null ? Reflect.get(outer, key) : undefined), value);
+  const at = path.reduce<unknown>(
+    (outer, key) => (typeof outer === 'object' && outer !== null ? Reflect.get(outer, key) : undefined),
+    value,
+  );
   return typeof at === 'object' && at !== null ? Object.keys(at) : [];
 }
 
@@ -34,12 +37,19 @@ function nameRules(context: RuleContext): readonly Failure[] {
   const databaseAt = (path: Path, name: string, kind?: 'sqlite' | 'postgres') => {
     const database = config.databases[name];
     if (!databases.includes(name)) problems.push(unknownName(context, path, 'database', name, databases));
-    else if (kind !== undefined && database !== undefined && database.kind !== kind) problems.push(wrongKind(context, path, name, `a ${database.kind} database`, `a ${kind} database`));
+    else if (kind !== undefined && database !== undefined && database.kind !== kind)
+      problems.push(wrongKind(context, path, name, `a ${database.kind} database`, `a ${kind} database`));
   };
   for (const [name, ladder] of Object.entries(text.ladders ?? {})) {
     if (ladder.database !== undefined && ladder.index === undefined) databaseAt(['ladders', name, 'database'], ladder.database);
     if (ladder.database !== undefined && ladder.index !== undefined) {
-      problems.push(failure('TWO_FORMS', { of: context.of, key: dotted(['ladders', name]), present: ['index', 'database'] }, context.place(['ladders', name, 'database'], 'key')));
+      problems.push(
+        failure(
+          'TWO_FORMS',
+          { of: context.of, key: dotted(['ladders', name]), present: ['index', 'database'] },
+          context.place(['ladders', name, 'database'], 'key'),
+        ),
+      );
     }
   }
   for (const [at, probe] of config.verify.entries()) {
@@ -49,11 +59,13 @@ function nameRules(context: RuleContext): readonly Failure[] {
     const path = ['verify', at, probe.kind];
     const isFitting = probe.kind === 'systemd' ? service?.kind === 'systemd' : service?.kind === 'docker' || service?.kind === 'compose';
     if (!services.includes(probe.service)) problems.push(unknownName(context, path, 'service', probe.service, services));
-    else if (service !== undefined && !isFitting) problems.push(wrongKind(context, path, probe.service, `a ${service.kind} service`, `a ${probe.kind} service`));
+    else if (service !== undefined && !isFitting)
+      problems.push(wrongKind(context, path, probe.service, `a ${service.kind} service`, `a ${probe.kind} service`));
   }
   const names = new Map<string, number>();
   for (const [at, { name }] of config.verify.entries()) {
-    if (names.has(name)) problems.push(failure('DUPLICATE_KEY', { of: context.of, key: `verify: name: ${name}` }, context.place(['verify', at, 'name'])));
+    if (names.has(name))
+      problems.push(failure('DUPLICATE_KEY', { of: context.of, key: `verify: name: ${name}` }, context.place(['verify', at, 'name'])));
     names.set(name, at);
   }
   return problems;

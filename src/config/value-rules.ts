@@ -11,7 +11,8 @@ export function valueRules(context: RuleContext): readonly Failure[] {
   const wrong = (at: Path, value: string, expected: string) =>
     problems.push(failure('WRONG_VALUE', { of, key: dotted(at), found: isHidden(at) ? null : JSON.stringify(value), expected }, place(at)));
   const url = (at: Path, value: string, protocols: readonly string[]) => {
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) wrong(at, value, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`);
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol))
+      wrong(at, value, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`);
   };
   const regexp = (at: Path, value: string | null | undefined) => {
     if (value !== null && value !== undefined && !isRegExp(value)) wrong(at, value, 'a regular expression');
@@ -29,11 +30,18 @@ export function valueRules(context: RuleContext): readonly Failure[] {
       regexp([...under, 'expect', 'body'], probe.expect.body);
       for (const pointer of Object.keys(probe.expect.json)) {
         if (!/^(\/([^~/]|~[01])*)*$/.test(pointer)) {
-          problems.push(failure('BAD_NAME', { of, key: dotted([...under, 'expect', 'json', pointer]), expected: 'a JSON pointer such as /status here' }, place([...under, 'expect', 'json', pointer], 'key')));
+          problems.push(
+            failure(
+              'BAD_NAME',
+              { of, key: dotted([...under, 'expect', 'json', pointer]), expected: 'a JSON pointer such as /status here' },
+              place([...under, 'expect', 'json', pointer], 'key'),
+            ),
+          );
         }
       }
     }
-    if (probe.kind === 'tcp' && (probe.port < 1 || probe.port > 65_535)) wrong([...under, 'tcp'], String(probe.port), 'an address whose port is 1 to 65535');
+    if (probe.kind === 'tcp' && (probe.port < 1 || probe.port > 65_535))
+      wrong([...under, 'tcp'], String(probe.port), 'an address whose port is 1 to 65535');
     if (probe.kind === 'command') regexp([...under, 'expect', 'stdout'], probe.expect.stdout);
   }
   for (const [at, glob] of config.backup.exclude.entries()) {

@@ -39,23 +39,41 @@ export async function readSqliteRecord(request: Request): Promise<Bookkeeping> {
 function recordIn(open: DatabaseSync, { ladder, database, file }: Request): Bookkeeping {
   const names = [...new Set(shapes.map(({ table }) => table))];
   const tables = new Map(names.map((name) => [name, columnsOf(open, name)] as const).filter(([, columns]) => columns.size > 0));
-  const found = [...tables].flatMap(([table, columns]) => shapes.find((shape) => shape.table === table && shape.needs.every((column) => columns.has(column))) ?? []);
+  const found = [...tables].flatMap(
+    ([table, columns]) => shapes.find((shape) => shape.table === table && shape.needs.every((column) => columns.has(column))) ?? [],
+  );
   const filled = found.filter(({ table }) => rowsOf(open, table).length > 0);
   const [shape] = filled.length > 0 ? filled : found;
   if (shape === undefined) {
-    return { source: null, applied: [], problems: [finding('block', failure('LADDER_BOOKKEEPING_MISSING', { ladder, file, found: [...tables.keys()] }, { place: { file } }))] };
+    return {
+      source: null,
+      applied: [],
+      problems: [finding('block', failure('LADDER_BOOKKEEPING_MISSING', { ladder, file, found: [...tables.keys()] }, { place: { file } }))],
+    };
   }
   const hasHistory = shape.table === 'migrations' && columnsOf(open, historyTable).size > 0;
   const source = { kind: 'sqlite' as const, file, database, tables: hasHistory ? [shape.table, historyTable] : [shape.table] };
   if (filled.length > 1) {
     const both = filled.map(({ table }) => table);
-    return { source, applied: [], problems: [finding('block', failure('LADDER_BOOKKEEPING_TWICE', { ladder, file, tables: both }, { place: { file } }))] };
+    return {
+      source,
+      applied: [],
+      problems: [finding('block', failure('LADDER_BOOKKEEPING_TWICE', { ladder, file, tables: both }, { place: { file } }))],
+    };
   }
   const read = readRows(rowsOf(open, shape.table), shape, { ladder, file });
-  return { source, applied: read.applied, problems: [...read.problems, ...(hasHistory ? contradictions(open, read.statuses, { ladder, file }) : [])] };
+  return {
+    source,
+    applied: read.applied,
+    problems: [...read.problems, ...(hasHistory ? contradictions(open, read.statuses, { ladder, file }) : [])],
+  };
 }
 
-function readRows(rows: readonly Row[], { table, number: numberColumn, name }: Shape, { ladder, file }: { readonly ladder: string; readonly file: string }) {
+function readRows(
+  rows: readonly Row[],
+  { table, number: numberColumn, name }: Shape,
+  { ladder, file }: { readonly ladder: string; readonly file: string },
+) {
   const problems: Finding[] = [];
   const applied: RecordedStep[] = [];
   const statuses = new Map<number, 'applied' | 'rolled back'>();
@@ -71,20 +89,44 @@ function readRows(rows: readonly Row[], { table, number: numberColumn, name }: S
     statuses.set(number, done.test(status) && !isRolledBack ? 'applied' : 'rolled back');
     if (!done.test(status) || isRolledBack) {
       // Rolled back is an answer; failed is something to look at.
-      problems.push(finding(isRolledBack ? 'info' : 'warn', failure('LADDER_NOT_APPLIED', { ladder, number, status: isRolledBack ? 'rolled_back' : status }, { place: { file } })));
+      problems.push(
+        finding(
+          isRolledBack ? 'info' : 'warn',
+          failure('LADDER_NOT_APPLIED', { ladder, number, status: isRolledBack ? 'rolled_back' : status }, { place: { file } }),
+        ),
+      );
       continue;
     }
     const sha256 = textOrNull(row['checksum'])?.toLowerCase() ?? null;
-    applied.push({ number, name: textOrNull(row[name]) ?? String(number), appliedAt: textOrNull(row['applied_at']), sha256: sha256 !== null && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null });
+    applied.push({
+      number,
+      name: textOrNull(row[name]) ?? String(number),
+      appliedAt: textOrNull(row['applied_at']),
+      sha256: sha256 !== null && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null,
+    });
   }
   for (const [number, same] of Map.groupBy(applied, (step) => step.number)) {
-    if (same.length > 1) problems.push(finding('block', failure('LADDER_DUPLICATE', { ladder, number, where: `${file}, table "${table}"`, names: same.map((step) => step.name) }, { place: { file } })));
+    if (same.length > 1)
+      problems.push(
+        finding(
+          'block',
+          failure(
+            'LADDER_DUPLICATE',
+            { ladder, number, where: `${file}, table "${table}"`, names: same.map((step) => step.name) },
+            { place: { file } },
+          ),
+        ),
+      );
   }
   return { applied: applied.toSorted((a, b) => a.number - b.number), problems, statuses };
 }
 
 /** Where the last success that the history knows of a step is not what the table says. */
-function contradictions(open: DatabaseSync, statuses: ReadonlyMap<number, 'applied' | 'rolled back'>, { ladder, file }: { readonly ladder: string; readonly file: string }): readonly Finding[] {
+function contradictions(
+  open: DatabaseSync,
+  statuses: ReadonlyMap<number, 'applied' | 'rolled back'>,
+  { ladder, file }: { readonly ladder: string; readonly file: string },
+): readonly Finding[] {
   const last = new Map<number, string>();
   for (const row of rowsOf(open, historyTable)) {
     const number = wholeNumber(row['version']);
@@ -95,12 +137,19 @@ function contradictions(open: DatabaseSync, statuses: ReadonlyMap<number, 'appli
   }
   return [...statuses].flatMap(([number, table]) => {
     const history = last.get(number);
-    return history === undefined || history === table ? [] : [finding('warn', failure('LADDER_HISTORY_DIFFERS', { ladder, number, table, history }, { place: { file } }))];
+    return history === undefined || history === table
+      ? []
+      : [finding('warn', failure('LADDER_HISTORY_DIFFERS', { ladder, number, table, history }, { place: { file } }))];
   });
 }
 
 function columnsOf(open: DatabaseSync, table: string): ReadonlySet<string> {
-  return new Set(open.prepare('SELECT name FROM pragma_table_info(?)').all(table).map(({ name }) => String(name).toLowerCase()));
+  return new Set(
+    open
+      .prepare('SELECT name FROM pragma_table_info(?)')
+      .all(table)
+      .map(({ name }) => String(name).toLowerCase()),
+  );
 }
 
 /** In the order in which they were written. */
@@ -119,7 +168,13 @@ function wholeNumber(value: unknown): number | null {
 function textOrNull(value: unknown): string | null {
   if (value === null || value === undefined || value === '') return null;
   // Whatever SQLite keeps: a text, a number, a blob.
-  return typeof value === 'string' ? value : typeof value === 'bigint' || typeof value === 'number' ? value.toString() : Buffer.isBuffer(value) ? value.toString() : null;
+  return typeof value === 'string'
+    ? value
+    : typeof value === 'bigint' || typeof value === 'number'
+      ? value.toString()
+      : Buffer.isBuffer(value)
+        ? value.toString()
+        : null;
 }
 
 function finding(level: Finding['level'], { code, message, hint, place }: Failure): Finding {

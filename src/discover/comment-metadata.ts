@@ -23,7 +23,11 @@ export function createCommentReader(): (text: string, sign: '--' | '#', file: st
     if (!/rungs:/i.test(text)) return nothing;
     const comment = findComment(text, sign);
     if (comment === null) return nothing;
-    if (comment === 'misplaced') return { declared: null, problems: [failure('METADATA_MISPLACED', { step }, { place: { file, line: misplacedLine(text, sign) }, step })] };
+    if (comment === 'misplaced')
+      return {
+        declared: null,
+        problems: [failure('METADATA_MISPLACED', { step }, { place: { file, line: misplacedLine(text, sign) }, step })],
+      };
     const locate = (): { source: Located; under: readonly string[] } => ({ source: sourceOf(comment, file, step), under: ['rungs'] });
     const before = read.get(comment.yaml);
     if (before !== undefined) return { declared: { text: before.text, locate }, problems: [] };

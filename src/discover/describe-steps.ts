@@ -34,7 +34,10 @@ interface Context {
   readonly findings: Finding[];
 }
 
-export async function describeSteps(raw: readonly RawStep[], { describeModules, known }: { readonly describeModules: DescribeModules; readonly known: KnownNames }): Promise<DescribedSteps> {
+export async function describeSteps(
+  raw: readonly RawStep[],
+  { describeModules, known }: { readonly describeModules: DescribeModules; readonly known: KnownNames },
+): Promise<DescribedSteps> {
   const context: Context = { known, problems: [], findings: [] };
   const readings = new Map<RawStep, Reading>();
   const readComment = createCommentReader();
@@ -45,7 +48,11 @@ export async function describeSteps(raw: readonly RawStep[], { describeModules, 
     const text = textOf(step.forward, fileOf(step));
     if (typeof text !== 'string') context.problems.push(text);
     else if (step.named.kind === 'py') python.push({ raw: step, text });
-    else readings.set(step, step.named.kind === 'sql' ? readSql(step, text, readComment, context) : readShell(step, text, readComment, context));
+    else
+      readings.set(
+        step,
+        step.named.kind === 'sql' ? readSql(step, text, readComment, context) : readShell(step, text, readComment, context),
+      );
   }
   const [infos, descriptions] = await Promise.all([
     readPythonSteps(python.map(({ raw: step, text }) => ({ file: fileOf(step), step: step.named.id, text }))),
@@ -79,17 +86,33 @@ function readSql(step: RawStep, text: string, readComment: ReadComment, { proble
   const { declared, problems: found } = readComment(text, '--', file, named.id);
   problems.push(...found);
   const sections = splitSql(text);
-  if (!hasStatement(sections.forward)) findings.push(emptyFinding('STEP_EMPTY', named.id, file, 'has no statement to run', 'Remove it, if nothing is meant to be run.'));
+  if (!hasStatement(sections.forward))
+    findings.push(emptyFinding('STEP_EMPTY', named.id, file, 'has no statement to run', 'Remove it, if nothing is meant to be run.'));
   let backwardText = sections.backward;
   if (backward !== null && named.backwardFile !== null) {
     const other = path.join(step.transition.dir, named.backwardFile);
-    if (backwardText !== null) problems.push(failure('STEP_TWO_BACKWARDS', { name: named.forwardFile, other: named.backwardFile, transition: step.transition.id }, { place: { file }, step: named.id }));
+    if (backwardText !== null)
+      problems.push(
+        failure(
+          'STEP_TWO_BACKWARDS',
+          { name: named.forwardFile, other: named.backwardFile, transition: step.transition.id },
+          { place: { file }, step: named.id },
+        ),
+      );
     const down = textOf(backward, other);
     if (typeof down === 'string') backwardText = down;
     else problems.push(down);
   }
   if (backwardText !== null && !hasStatement(backwardText)) {
-    findings.push(emptyFinding('BACKWARD_EMPTY', named.id, file, 'has a backward without a statement: it undoes nothing', 'Write the statements, or remove it: the backup covers what has no backward.'));
+    findings.push(
+      emptyFinding(
+        'BACKWARD_EMPTY',
+        named.id,
+        file,
+        'has a backward without a statement: it undoes nothing',
+        'Write the statements, or remove it: the backup covers what has no backward.',
+      ),
+    );
   }
   return { declared, isDoubtful: found.length > 0, hasBackward: backwardText !== null, hasCheck: false };
 }
@@ -107,7 +130,10 @@ function readPython(step: RawStep, read: PythonStep | Failure, { problems, findi
   }
   const { id } = step.named;
   const file = fileOf(step);
-  if (!read.hasForward) problems.push(failure('STEP_NO_FORWARD', { step: id, wanted: 'function migrate_forward(project_root)' }, { place: { file }, step: id }));
+  if (!read.hasForward)
+    problems.push(
+      failure('STEP_NO_FORWARD', { step: id, wanted: 'function migrate_forward(project_root)' }, { place: { file }, step: id }),
+    );
   if (read.info === null) return { declared: null, isDoubtful: false, hasBackward: read.hasBackward, hasCheck: false };
   const { declared, problems: found } = checkDeclared(read.info, [], id);
   problems.push(...found);
@@ -139,7 +165,11 @@ function readModule(step: RawStep, description: ModuleDescription | Failure, { p
   return { declared, isDoubtful: found.length > 0, hasBackward: description.hasBackward, hasCheck: description.hasCheck };
 }
 
-function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, isDoubtful, hasBackward, hasCheck }: Reading, { known, problems }: Context): Step {
+function stepOf(
+  { named, sha256, forward, ...rest }: RawStep,
+  { declared, isDoubtful, hasBackward, hasCheck }: Reading,
+  { known, problems }: Context,
+): Step {
   const metadata = metadataOf(declared?.text ?? {}, named.name);
   if (declared !== null) problems.push(...declaredProblems(declared, named.id, known));
   let { database } = metadata;
@@ -147,11 +177,27 @@ function stepOf({ named, sha256, forward, ...rest }: RawStep, { declared, isDoub
     const names = Object.keys(known.databases);
     const [only] = names;
     if (names.length === 1 && only !== undefined) database = only;
-    else if (!isDoubtful) problems.push(failure('STEP_NEEDS_DATABASE', { step: named.id, known: names }, { place: { file: fileOf({ named, sha256, forward, ...rest }), line: 1 }, step: named.id }));
+    else if (!isDoubtful)
+      problems.push(
+        failure(
+          'STEP_NEEDS_DATABASE',
+          { step: named.id, known: names },
+          { place: { file: fileOf({ named, sha256, forward, ...rest }), line: 1 }, step: named.id },
+        ),
+      );
   }
   const isModule = named.kind === 'ts' || named.kind === 'js';
   // What a module did is recorded as it happens; SQL and scripts without a backward are put back by the backup alone.
-  return { ...named, ...metadata, database, hasCheck, sha256, hasBackward, isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()), isReversible: hasBackward || isModule };
+  return {
+    ...named,
+    ...metadata,
+    database,
+    hasCheck,
+    sha256,
+    hasBackward,
+    isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()),
+    isReversible: hasBackward || isModule,
+  };
 }
 
 function emptyFinding(code: string, step: string, file: string, what: string, hint: string): Finding {

@@ -45,7 +45,9 @@ export function duplicatePairs(named: readonly NamedTransition[], placeOf: (id: 
   return [...byPair.values()].flatMap((same) => {
     const [first, second] = same;
     if (first === undefined || second === undefined) return [];
-    return [failure('TRANSITION_DUPLICATE', { names: same.map(({ id }) => id), from: first.from, to: first.to }, { place: placeOf(second.id) })];
+    return [
+      failure('TRANSITION_DUPLICATE', { names: same.map(({ id }) => id), from: first.from, to: first.to }, { place: placeOf(second.id) }),
+    ];
   });
 }
 

@@ -37,7 +37,9 @@ export function freeMemory(): number {
 
 /** Whether a command can be started: by name on the PATH, or by a path relative to the root. */
 export function hasCommand(command: string, root: string): boolean {
-  const places = command.includes('/') ? [path.resolve(root, command)] : (process.env.PATH ?? '').split(':').map((folder) => path.join(folder, command));
+  const places = command.includes('/')
+    ? [path.resolve(root, command)]
+    : (process.env.PATH ?? '').split(':').map((folder) => path.join(folder, command));
   return places.some(isExecutable);
 }
 

@@ -12,17 +12,25 @@ import { outputOf } from './version-command.ts';
 /** `journalVersion` is asked only where the source is the journal. */
 export function createInstallation(config: Pick<Config, 'root' | 'version'>, journalVersion: () => Promise<Version | null>): Installation {
   const { version: source, root } = config;
-  const name = 'file' in source ? path.relative(root, source.file) : source.kind === 'command' ? `the command ${source.command.join(' ')}` : 'the journal';
+  const name =
+    'file' in source
+      ? path.relative(root, source.file)
+      : source.kind === 'command'
+        ? `the command ${source.command.join(' ')}`
+        : 'the journal';
   const place: { place?: Place } = 'file' in source ? { place: { file: source.file } } : {};
 
   const unreadable = (why: string, cause?: unknown) => fail('VERSION_UNREADABLE', { source: name, why }, place, cause);
-  const unwritable = (version: Version, why: string, cause?: unknown) => fail('VERSION_UNWRITABLE', { source: name, version, why }, place, cause);
+  const unwritable = (version: Version, why: string, cause?: unknown) =>
+    fail('VERSION_UNWRITABLE', { source: name, version, why }, place, cause);
 
   const parsed = (text: string): Version => {
     const version = tryParseVersion(text);
     if (version !== null) return version;
     const shown = text.trim();
-    throw unreadable(shown === '' ? 'it is empty' : `"${shown.length > 40 ? `${shown.slice(0, 39)}…` : shown}" is not a semantic version such as 0.3.0`);
+    throw unreadable(
+      shown === '' ? 'it is empty' : `"${shown.length > 40 ? `${shown.slice(0, 39)}…` : shown}" is not a semantic version such as 0.3.0`,
+    );
   };
 
   const readText = async (file: string): Promise<string> => {
@@ -52,7 +60,8 @@ export function createInstallation(config: Pick<Config, 'root' | 'version'>, jou
     if (source.kind === 'journal') return;
     if (source.kind === 'command') {
       const printed = await readVersion();
-      if (printed !== version) throw unwritable(version, `it still prints ${printed ?? 'nothing'}; after the steps it has to print the new version`);
+      if (printed !== version)
+        throw unwritable(version, `it still prints ${printed ?? 'nothing'}; after the steps it has to print the new version`);
       return;
     }
     const before = await readFile(source.file, 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -1,15 +1,28 @@
 // Finds a string in the text of a JSON file, so that it can be replaced with all else kept to the byte. Pure.
 
-export type FoundString = { readonly ok: true; readonly value: string; /** Offsets of the literal, quotes included. */ readonly start: number; readonly end: number } | { readonly ok: false; readonly why: string };
+export type FoundString =
+  | {
+      readonly ok: true;
+      readonly value: string;
+      /** Offsets of the literal, quotes included. */ readonly start: number;
+      readonly end: number;
+    }
+  | { readonly ok: false; readonly why: string };
 
 export function jsonStringAt(text: string, pointer: string): FoundString {
   let root: unknown;
   try {
     root = JSON.parse(text.replace(/^\uFEFF/, ' '));
   } catch (error) {
-    return { ok: false, why: text.trim() === '' ? 'it is empty' : `it is not JSON (${error instanceof Error ? error.message : String(error)})` };
+    return {
+      ok: false,
+      why: text.trim() === '' ? 'it is empty' : `it is not JSON (${error instanceof Error ? error.message : String(error)})`,
+    };
   }
-  const keys = pointer.split('/').slice(1).map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const keys = pointer
+    .split('/')
+    .slice(1)
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
   let at = root;
   for (const key of keys) at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined;
   if (at === undefined) return { ok: false, why: `it has nothing at ${pointer}` };

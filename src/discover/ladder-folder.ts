@@ -14,7 +14,11 @@ export function readFolderLadder({ ladder, dir }: { readonly ladder: string; rea
   try {
     names = readdirSync(dir, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]));
   } catch (error) {
-    const why = messageOf(error).includes('ENOENT') ? 'does not exist' : messageOf(error).includes('ENOTDIR') ? 'is not a folder' : `cannot be read: ${messageOf(error)}`;
+    const why = messageOf(error).includes('ENOENT')
+      ? 'does not exist'
+      : messageOf(error).includes('ENOTDIR')
+        ? 'is not a folder'
+        : `cannot be read: ${messageOf(error)}`;
     return { files: [], problems: [finding('block', failure('LADDER_DIR_MISSING', { ladder, dir, why }, { place: { file: dir } }))] };
   }
   const problems: Finding[] = [];
@@ -22,7 +26,8 @@ export function readFolderLadder({ ladder, dir }: { readonly ladder: string; rea
   for (const name of names) {
     const match = stepFile.exec(name);
     // What begins with a number is meant as a step; a `schema.sql` beside them is not.
-    if (match === null && /^\d/.test(name) && !isLeftAlone(name)) problems.push(finding('block', failure('LADDER_FILE_NAME', { ladder, name }, { place: { file: path.join(dir, name) } })));
+    if (match === null && /^\d/.test(name) && !isLeftAlone(name))
+      problems.push(finding('block', failure('LADDER_FILE_NAME', { ladder, name }, { place: { file: path.join(dir, name) } })));
     if (match === null || match[3] === '.down') continue;
     files.push({ number: Number(match[1]), name: `${match[1] ?? ''}_${match[2] ?? ''}`, file: path.join(dir, name) });
   }
@@ -30,7 +35,16 @@ export function readFolderLadder({ ladder, dir }: { readonly ladder: string; rea
   for (const [number, same] of Map.groupBy(files, (file) => file.number)) {
     if (same.length < 2) continue;
     const shown = same.map(({ file }) => path.basename(file));
-    problems.push(finding('warn', failure('LADDER_DUPLICATE', { ladder, number, where: dir, names: shown.toSorted() }, { place: { file: path.join(dir, shown[1] ?? '') } })));
+    problems.push(
+      finding(
+        'warn',
+        failure(
+          'LADDER_DUPLICATE',
+          { ladder, number, where: dir, names: shown.toSorted() },
+          { place: { file: path.join(dir, shown[1] ?? '') } },
+        ),
+      ),
+    );
   }
   return { files, problems };
 }

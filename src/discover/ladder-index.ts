@@ -33,7 +33,10 @@ export function readIndexLadder({ ladder, index, dir }: Request): LadderOnDisk {
   const { entries, problems } = readIndex(ladder, index);
   const scripts = namesIn(dir);
   if (scripts === null) {
-    return { files: [], problems: [...problems, blocked(failure('LADDER_DIR_MISSING', { ladder, dir, why: 'cannot be read' }, { place: { file: dir } }))] };
+    return {
+      files: [],
+      problems: [...problems, blocked(failure('LADDER_DIR_MISSING', { ladder, dir, why: 'cannot be read' }, { place: { file: dir } }))],
+    };
   }
   const files: LadderFile[] = [];
   const missing: Finding[] = [];
@@ -49,7 +52,9 @@ export function readIndexLadder({ ladder, index, dir }: Request): LadderOnDisk {
 function readIndex(ladder: string, file: string): { readonly entries: readonly Entry[]; readonly problems: readonly Finding[] } {
   const unreadable = (why: string, line?: number) => ({
     entries: [],
-    problems: [blocked(failure('LADDER_INDEX_UNREADABLE', { ladder, file, why }, { place: { file, ...(line === undefined ? {} : { line }) } }))],
+    problems: [
+      blocked(failure('LADDER_INDEX_UNREADABLE', { ladder, file, why }, { place: { file, ...(line === undefined ? {} : { line }) } })),
+    ],
   });
   let text: string;
   try {
@@ -64,16 +69,25 @@ function readIndex(ladder: string, file: string): { readonly entries: readonly E
     const why = text.trim() === '' ? 'it is empty' : `it is not JSON: ${messageOf(error)}`;
     return unreadable(why, Number(/line (\d+)/.exec(messageOf(error))?.[1] ?? 1));
   }
-  const list = Array.isArray(value) ? value : typeof value === 'object' && value !== null && 'migrations' in value ? value.migrations : undefined;
+  const list = Array.isArray(value)
+    ? value
+    : typeof value === 'object' && value !== null && 'migrations' in value
+      ? value.migrations
+      : undefined;
   if (!Array.isArray(list)) return unreadable('it has no array of migrations', 1);
   return readEntries(ladder, file, list);
 }
 
-function readEntries(ladder: string, file: string, list: readonly unknown[]): { readonly entries: readonly Entry[]; readonly problems: readonly Finding[] } {
+function readEntries(
+  ladder: string,
+  file: string,
+  list: readonly unknown[],
+): { readonly entries: readonly Entry[]; readonly problems: readonly Finding[] } {
   const problems: Finding[] = [];
   const entries: Entry[] = [];
   for (const [position, one] of list.entries()) {
-    const wrong = (why: string) => problems.push(blocked(failure('LADDER_INDEX_ENTRY', { file, entry: position + 1, why }, { place: { file } })));
+    const wrong = (why: string) =>
+      problems.push(blocked(failure('LADDER_INDEX_ENTRY', { file, entry: position + 1, why }, { place: { file } })));
     if (typeof one !== 'object' || one === null) {
       wrong('it is not an object');
       continue;
@@ -85,7 +99,10 @@ function readEntries(ladder: string, file: string, list: readonly unknown[]): { 
     else entries.push({ id, hasRun });
   }
   for (const [number, same] of Map.groupBy(entries, ({ id }) => Number(id))) {
-    if (same.length > 1) problems.push(blocked(failure('LADDER_DUPLICATE', { ladder, number, where: file, names: same.map(({ id }) => id) }, { place: { file } })));
+    if (same.length > 1)
+      problems.push(
+        blocked(failure('LADDER_DUPLICATE', { ladder, number, where: file, names: same.map(({ id }) => id) }, { place: { file } })),
+      );
   }
   return { entries, problems };
 }

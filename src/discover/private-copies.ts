@@ -50,7 +50,12 @@ function makeDurable(files: readonly string[], plan: Plan, copies: string): void
     const synced = spawnSync('sync', ['-f', copies]);
     if (synced.status === 0) return;
   }
-  const folders = new Set([copies, path.dirname(copies), ...plan.transitions.map(({ id }) => path.join(copies, id)), ...files.map((file) => path.dirname(file))]);
+  const folders = new Set([
+    copies,
+    path.dirname(copies),
+    ...plan.transitions.map(({ id }) => path.join(copies, id)),
+    ...files.map((file) => path.dirname(file)),
+  ]);
   for (const entry of [...files, ...folders]) syncPath(entry);
 }
 

@@ -86,7 +86,11 @@ function stepOf({ file, step }: PythonFile, answer: Answer | undefined): PythonS
   const info: Located | null =
     answer.info === null
       ? null
-      : { value: answer.info, isHidden: () => false, placeAt: (path) => ({ file, line: answer.lines[String(path[0])] ?? answer.line ?? 1 }) };
+      : {
+          value: answer.info,
+          isHidden: () => false,
+          placeAt: (path) => ({ file, line: answer.lines[String(path[0])] ?? answer.line ?? 1 }),
+        };
   return { info, hasForward: answer.names.includes('migrate_forward'), hasBackward: answer.names.includes('migrate_backward') };
 }
 

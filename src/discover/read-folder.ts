@@ -45,7 +45,8 @@ export function readFolder(header: TransitionHeader, trust: Trust): ReadFolder {
     // Neither executed nor copied, so it cannot do harm either.
     if (isLeftAlone(name)) continue;
     if (entry.isDirectory()) folder.problems.push(failure('STRAY_ENTRY', { name, inside: id }, { place: { file } }));
-    else if (!entry.isFile() && !entry.isSymbolicLink()) folder.problems.push(failure('FILE_NOT_PLAIN', { file, kind: 'a device, a pipe or a socket' }, { place: { file } }));
+    else if (!entry.isFile() && !entry.isSymbolicLink())
+      folder.problems.push(failure('FILE_NOT_PLAIN', { file, kind: 'a device, a pipe or a socket' }, { place: { file } }));
     else {
       names.push(name);
       const { read, problems } = readTrusted(file, entry.isSymbolicLink(), trust, stepBytesLimit);
@@ -63,7 +64,13 @@ export function readFolder(header: TransitionHeader, trust: Trust): ReadFolder {
     const sha256 = backward === undefined ? forward.sha256 : hash('sha256', Buffer.concat([forward.bytes, backward.bytes]), 'hex');
     return [{ named, transition: header, sha256, forward: forward.bytes, backward: backward?.bytes ?? null }];
   });
-  return { header, steps: raw, files: folder.files.sort(byPath), problems: [...folder.problems, ...problems], findings: steps.length > 0 ? [] : [emptyTransition(header)] };
+  return {
+    header,
+    steps: raw,
+    files: folder.files.sort(byPath),
+    problems: [...folder.problems, ...problems],
+    findings: steps.length > 0 ? [] : [emptyTransition(header)],
+  };
 }
 
 /** `_shared.ts`, `_lib/`: what steps import. Not what Python writes while they run. */

@@ -25,7 +25,11 @@ export async function replaceFile(file: string, text: string): Promise<void> {
   await syncFolder(path.dirname(real));
 }
 
-async function writeNew(file: string, text: string, before: { readonly mode: number; readonly uid: number; readonly gid: number } | null): Promise<void> {
+async function writeNew(
+  file: string,
+  text: string,
+  before: { readonly mode: number; readonly uid: number; readonly gid: number } | null,
+): Promise<void> {
   await using handle: FileHandle = await open(file, 'wx', 0o644);
   if (before !== null) {
     const { uid, gid } = await handle.stat();

@@ -15,7 +15,11 @@ export interface Declared {
   locate(): { readonly source: Located; readonly under: readonly string[] };
 }
 
-export function checkDeclared(source: Located, under: readonly string[], of: string): { readonly declared: Declared | null; readonly problems: readonly Failure[] } {
+export function checkDeclared(
+  source: Located,
+  under: readonly string[],
+  of: string,
+): { readonly declared: Declared | null; readonly problems: readonly Failure[] } {
   const checked = checkShape(stepMetadata, source, of, under);
   const text = checked.ok ? checked.value : checked.rest;
   return { declared: text === null ? null : { text, locate: () => ({ source, under }) }, problems: checked.ok ? [] : checked.problems };
@@ -49,15 +53,27 @@ export function declaredProblems({ text, locate }: Declared, step: string, known
     for (const [index, name] of (text[key] ?? []).entries()) {
       if (name === '*' || Object.hasOwn(known.services, name)) continue;
       const names = Object.keys(known.services);
-      problems.push(failure('UNKNOWN_NAME', { of: step, key, what: 'service', name, nearest: nearest(name, names), known: names }, at([key, index])));
+      problems.push(
+        failure('UNKNOWN_NAME', { of: step, key, what: 'service', name, nearest: nearest(name, names), known: names }, at([key, index])),
+      );
     }
   }
   if (text.database !== undefined && !Object.hasOwn(known.databases, text.database)) {
     const names = Object.keys(known.databases);
-    problems.push(failure('UNKNOWN_NAME', { of: step, key: 'database', what: 'database', name: text.database, nearest: nearest(text.database, names), known: names }, at(['database'])));
+    problems.push(
+      failure(
+        'UNKNOWN_NAME',
+        { of: step, key: 'database', what: 'database', name: text.database, nearest: nearest(text.database, names), known: names },
+        at(['database']),
+      ),
+    );
   }
   for (const [index, entry] of (text.backup ?? []).entries()) {
-    const why = entry.startsWith('/') ? 'but has to be relative to the root' : entry.split('/').includes('..') ? 'which may lead out of the root' : null;
+    const why = entry.startsWith('/')
+      ? 'but has to be relative to the root'
+      : entry.split('/').includes('..')
+        ? 'which may lead out of the root'
+        : null;
     if (why !== null) problems.push(failure('PATH_REFUSED', { of: step, key: 'backup', path: entry, why }, at(['backup', index])));
   }
   for (const [key, other] of spellings) {

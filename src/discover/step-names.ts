@@ -41,7 +41,14 @@ export function readStepNames(transition: string, names: readonly string[], plac
       continue;
     }
     const down = half === '.up' && present.has(`${stem}.down.sql`) ? `${stem}.down.sql` : null;
-    steps.push({ id: `${transition}/${stem}`, number: Number(match[1]), name: match[2] ?? '', kind, forwardFile: name, backwardFile: down });
+    steps.push({
+      id: `${transition}/${stem}`,
+      number: Number(match[1]),
+      name: match[2] ?? '',
+      kind,
+      forwardFile: name,
+      backwardFile: down,
+    });
   }
   steps.sort((a, b) => a.number - b.number);
   problems.push(...duplicateNumbers(transition, steps, placeOf));
@@ -50,12 +57,13 @@ export function readStepNames(transition: string, names: readonly string[], plac
 
 function duplicateNumbers(transition: string, steps: readonly NamedStep[], placeOf: (name: string) => Place): readonly Failure[] {
   const problems: Failure[] = [];
-  for (let at = 0; at < steps.length; ) {
+  for (let at = 0; at < steps.length;) {
     const { number } = steps[at] ?? { number: -1 };
     let end = at + 1;
     while (steps[end]?.number === number) end++;
     const names = steps.slice(at, end).map(({ forwardFile }) => forwardFile);
-    if (names.length > 1) problems.push(failure('STEP_DUPLICATE_NUMBER', { number, names, transition }, { place: placeOf(names[1] ?? '') }));
+    if (names.length > 1)
+      problems.push(failure('STEP_DUPLICATE_NUMBER', { number, names, transition }, { place: placeOf(names[1] ?? '') }));
     at = end;
   }
   return problems;
@@ -71,7 +79,10 @@ function misnamed(transition: string, name: string, place: Place): Failure {
   const [, digits = '', separator = '', rest = '', half = '', extension = ''] = match;
   const lower = extension.toLowerCase();
   const isKnown = kinds[lower] !== undefined;
-  const stem = rest.toLowerCase().replace(/[^a-z0-9_-]+/g, '_').replace(/^_+|_+$/g, '');
+  const stem = rest
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, '_')
+    .replace(/^_+|_+$/g, '');
   const whys = [
     digits.length < 3 && 'its number has fewer than three digits',
     separator !== '_' && 'the number is not followed by "_"',

@@ -79,10 +79,17 @@ function unknownNames(text: TransitionText, source: Located, of: string, known: 
   const problems: Failure[] = [];
   const expect = (what: string, name: string, names: readonly string[], at: readonly (string | number)[], on: 'key' | 'value') => {
     if (names.includes(name)) return;
-    problems.push(failure('UNKNOWN_NAME', { of, key: at.join('.'), what, name, nearest: nearest(name, names), known: names }, { place: source.placeAt(at, on) }));
+    problems.push(
+      failure(
+        'UNKNOWN_NAME',
+        { of, key: at.join('.'), what, name, nearest: nearest(name, names), known: names },
+        { place: source.placeAt(at, on) },
+      ),
+    );
   };
   const services = Object.keys(known.services);
-  for (const [at, name] of (text.requires?.services ?? []).entries()) expect('service', name, services, ['requires', 'services', at], 'value');
+  for (const [at, name] of (text.requires?.services ?? []).entries())
+    expect('service', name, services, ['requires', 'services', at], 'value');
   for (const name of Object.keys(text.images ?? {})) expect('service', name, services, ['images', name], 'key');
   for (const name of Object.keys(text.ladders ?? {})) expect('ladder', name, Object.keys(known.ladders), ['ladders', name], 'key');
   return problems;

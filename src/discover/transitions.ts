@@ -40,19 +40,29 @@ interface ReadRequest {
 }
 
 /** `ids` are names of folders. The problems of names and of `transition.yaml` are those of all folders; the problems of steps those of the folders asked for. */
-export async function readTransitions(config: DiscoverConfig, ids: readonly string[] | 'all', { describeModules, graph }: ReadRequest): Promise<ReadTransitions> {
-  const { headers, problems, trust } = graph === undefined ? readHeaders(config) : { headers: graph.transitions, problems: graph.problems, trust: trustOrNull(config) };
+export async function readTransitions(
+  config: DiscoverConfig,
+  ids: readonly string[] | 'all',
+  { describeModules, graph }: ReadRequest,
+): Promise<ReadTransitions> {
+  const { headers, problems, trust } =
+    graph === undefined ? readHeaders(config) : { headers: graph.transitions, problems: graph.problems, trust: trustOrNull(config) };
   const wanted = ids === 'all' ? null : new Set(ids);
   const chosen = wanted === null ? headers : headers.filter(({ id }) => wanted.has(id));
   const missing = ids === 'all' ? [] : ids.filter((id) => !headers.some((header) => header.id === id));
   const folders: ReadFolder[] = trust === null ? [] : chosen.map((header) => readFolder(header, trust));
-  const described = await describeSteps(folders.flatMap(({ steps }) => steps), { describeModules, known: config });
+  const described = await describeSteps(
+    folders.flatMap(({ steps }) => steps),
+    { describeModules, known: config },
+  );
   const steps = Map.groupBy(described.steps, ({ transition }) => transition);
   return {
     transitions: folders.map(({ header, files }) => ({ ...header, files, steps: (steps.get(header.id) ?? []).map(({ step }) => step) })),
     problems: [
       ...problems,
-      ...missing.map((id) => failure('TRANSITION_MISSING', { id, dir: config.migrations }, { place: { file: path.join(config.migrations, id) } })),
+      ...missing.map((id) =>
+        failure('TRANSITION_MISSING', { id, dir: config.migrations }, { place: { file: path.join(config.migrations, id) } }),
+      ),
       ...folders.flatMap((folder) => folder.problems),
       ...described.problems,
     ],
@@ -76,7 +86,11 @@ function readHeaders(config: DiscoverConfig): Headers {
     entries = readdirSync(real, { withFileTypes: true });
     trust = trustOf(config.file, real);
   } catch (error) {
-    const why = messageOf(error).includes('ENOENT') ? 'does not exist' : messageOf(error).includes('ENOTDIR') ? 'is not a folder' : `cannot be read: ${messageOf(error)}`;
+    const why = messageOf(error).includes('ENOENT')
+      ? 'does not exist'
+      : messageOf(error).includes('ENOTDIR')
+        ? 'is not a folder'
+        : `cannot be read: ${messageOf(error)}`;
     return { headers: [], problems: [failure('MIGRATIONS_NOT_FOUND', { dir, why }, { place: { file: dir } })], trust: null };
   }
   const problems: Failure[] = [...ownershipProblems(dir, statSync(dir), trust)];
@@ -107,7 +121,12 @@ function readHeaders(config: DiscoverConfig): Headers {
   return { headers, problems, trust };
 }
 
-function readHeader(named: NamedTransition, dir: string, trust: Trust, config: DiscoverConfig): { readonly header: TransitionHeader; readonly problems: readonly Failure[] } {
+function readHeader(
+  named: NamedTransition,
+  dir: string,
+  trust: Trust,
+  config: DiscoverConfig,
+): { readonly header: TransitionHeader; readonly problems: readonly Failure[] } {
   const file = path.join(dir, 'transition.yaml');
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found === undefined) return readTransitionFile(named, dir, null, config);

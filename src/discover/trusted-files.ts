@@ -29,15 +29,27 @@ export function trustOf(configFile: string, migrations: string): Trust {
 /** Problems of a folder or file that was looked at. */
 export function ownershipProblems(file: string, { mode, uid }: Stats, { owners }: Trust): readonly Failure[] {
   const problems: Failure[] = [];
-  if ((mode & 0o002) !== 0) problems.push(failure('UNSAFE_MODE', { file, mode: (mode & 0o7777).toString(8).padStart(4, '0') }, { place: { file } }));
+  if ((mode & 0o002) !== 0)
+    problems.push(failure('UNSAFE_MODE', { file, mode: (mode & 0o7777).toString(8).padStart(4, '0') }, { place: { file } }));
   if (owners !== null && !owners.has(uid)) {
-    problems.push(failure('UNSAFE_OWNER', { file, owner: `user ${uid}`, trusted: [...owners].map((owner) => (owner === 0 ? 'root' : `user ${owner}`)).join(' or ') }, { place: { file } }));
+    problems.push(
+      failure(
+        'UNSAFE_OWNER',
+        { file, owner: `user ${uid}`, trusted: [...owners].map((owner) => (owner === 0 ? 'root' : `user ${owner}`)).join(' or ') },
+        { place: { file } },
+      ),
+    );
   }
   return problems;
 }
 
 /** `limit` is for files that are kept in memory; others (`null`) are hashed in pieces. */
-export function readTrusted(file: string, isLink: boolean, trust: Trust, limit: number | null): { readonly read: TrustedFile | null; readonly problems: readonly Failure[] } {
+export function readTrusted(
+  file: string,
+  isLink: boolean,
+  trust: Trust,
+  limit: number | null,
+): { readonly read: TrustedFile | null; readonly problems: readonly Failure[] } {
   const place = { place: { file } };
   let descriptor: number | null = null;
   try {
@@ -46,10 +58,15 @@ export function readTrusted(file: string, isLink: boolean, trust: Trust, limit: 
     // Not following, so that what was looked at is what is read; not blocking, in case it became a pipe meanwhile.
     descriptor = openSync(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) return { read: null, problems: [failure('FILE_NOT_PLAIN', { file, kind: stats.isDirectory() ? 'a folder' : 'a device or a pipe' }, place)] };
+    if (!stats.isFile())
+      return {
+        read: null,
+        problems: [failure('FILE_NOT_PLAIN', { file, kind: stats.isDirectory() ? 'a folder' : 'a device or a pipe' }, place)],
+      };
     const problems = ownershipProblems(file, stats, trust);
     if (limit === null) return { read: { sha256: hashInPieces(descriptor), bytes: null }, problems };
-    if (stats.size > limit) return { read: null, problems: [...problems, failure('FILE_TOO_LARGE', { file, bytes: stats.size, limit }, place)] };
+    if (stats.size > limit)
+      return { read: null, problems: [...problems, failure('FILE_TOO_LARGE', { file, bytes: stats.size, limit }, place)] };
     const bytes = readWhole(descriptor, stats.size);
     return { read: { sha256: hash('sha256', bytes, 'hex'), bytes }, problems };
   } catch (error) {

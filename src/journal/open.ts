@@ -96,7 +96,12 @@ function prepare(db: DatabaseSync, file: string, state: string, mode: 'read' | '
   return version > 0;
 }
 
-function openDatabase(DatabaseSync: typeof import('node:sqlite').DatabaseSync, file: string, mode: 'read' | 'write', isHeld: boolean): DatabaseSync {
+function openDatabase(
+  DatabaseSync: typeof import('node:sqlite').DatabaseSync,
+  file: string,
+  mode: 'read' | 'write',
+  isHeld: boolean,
+): DatabaseSync {
   if (mode === 'write') return new DatabaseSync(file);
   // Without a WAL the file is all there is: `immutable` reads it without making `-wal` and `-shm`. With one, a run is going on or was
   // killed: a read-only connection sees it all and, unlike a writing one, does not fold the WAL in when it closes.
@@ -175,7 +180,7 @@ function writeReserve(file: string): void {
   const fd = openSync(file, 'w', 0o600);
   try {
     const bytes = Buffer.alloc(reserveBytes, 0x52);
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -52,7 +52,14 @@ export function appliedStepOf(row: Row): AppliedStep {
 }
 
 export function ladderStepOf(row: Row): LadderStep {
-  return { ladder: row.ladder, number: row.number, name: row.name, sha256: row.sha256, runId: row.run_id, appliedAt: row.applied_at } as LadderStep;
+  return {
+    ladder: row.ladder,
+    number: row.number,
+    name: row.name,
+    sha256: row.sha256,
+    runId: row.run_id,
+    appliedAt: row.applied_at,
+  } as LadderStep;
 }
 
 export function backupOf(row: Row): BackupRecord {

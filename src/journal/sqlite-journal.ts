@@ -31,7 +31,10 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
   };
   let pendingEvents: UpgradeEvent[] = [];
 
-  const all = <T>(shape: (row: Record<string, unknown>) => T, text: string, ...values: SQLInputValue[]): T[] => sql(text).all(...values).map(shape);
+  const all = <T>(shape: (row: Record<string, unknown>) => T, text: string, ...values: SQLInputValue[]): T[] =>
+    sql(text)
+      .all(...values)
+      .map(shape);
   const first = <T>(shape: (row: Record<string, unknown>) => T, text: string, ...values: SQLInputValue[]): T | null => {
     const row = sql(text).get(...values);
     return row === undefined ? null : shape(row);
@@ -40,7 +43,8 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     const events = pendingEvents;
     commit(() => {
       change();
-      for (const event of events) sql('INSERT INTO events (run_id, seq, body) VALUES (?, ?, ?)').run(event.runId, event.seq, JSON.stringify(event));
+      for (const event of events)
+        sql('INSERT INTO events (run_id, seq, body) VALUES (?, ?, ?)').run(event.runId, event.seq, JSON.stringify(event));
     });
     pendingEvents = pendingEvents.slice(events.length);
   };
@@ -67,7 +71,8 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     async takeUp(runId, { host, pid, isAskedFor }) {
       write(() => {
         // A stranded run that somebody asks for by hand is taken up again, and its count begins anew.
-        if (isAskedFor) sql("UPDATE runs SET outcome = NULL, finished_at = NULL, attempts = 0 WHERE id = ? AND outcome = 'stranded'").run(runId);
+        if (isAskedFor)
+          sql("UPDATE runs SET outcome = NULL, finished_at = NULL, attempts = 0 WHERE id = ? AND outcome = 'stranded'").run(runId);
         sql('UPDATE runs SET attempts = attempts + 1, host = ?, pid = ? WHERE id = ?').run(host, pid, runId);
       });
     },
@@ -83,7 +88,10 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     },
     async recordBackup(backup) {
       write(() => {
-        sql('INSERT INTO backups (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record').run(backup.id, JSON.stringify(backup));
+        sql('INSERT INTO backups (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record').run(
+          backup.id,
+          JSON.stringify(backup),
+        );
         if (backup.runId !== null) sql('UPDATE runs SET backup_id = ? WHERE id = ?').run(backup.id, backup.runId);
       });
     },
@@ -112,7 +120,10 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
       return all(appliedStepOf, 'SELECT * FROM applied_steps');
     },
     async committedPath() {
-      return all(({ transition_id, run_id }) => ({ transition: String(transition_id), runId: String(run_id) }), 'SELECT transition_id, run_id FROM applied_transitions ORDER BY seq');
+      return all(
+        ({ transition_id, run_id }) => ({ transition: String(transition_id), runId: String(run_id) }),
+        'SELECT transition_id, run_id FROM applied_transitions ORDER BY seq',
+      );
     },
     async rememberServices(runId, states) {
       write(() => {
@@ -122,7 +133,11 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
       });
     },
     async servicesBefore(runId) {
-      const rows = all(({ name, before }): [string, ServiceState] => [String(name), parse(before)], 'SELECT name, before FROM services WHERE run_id = ?', runId);
+      const rows = all(
+        ({ name, before }): [string, ServiceState] => [String(name), parse(before)],
+        'SELECT name, before FROM services WHERE run_id = ?',
+        runId,
+      );
       return Object.fromEntries(rows);
     },
     async intend(runId, key, intent) {
@@ -164,12 +179,18 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
         const insert = sql('INSERT INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)');
         for (const { baseline, steps } of ladders) {
           sql('INSERT INTO facts (key, value) VALUES (?, ?)').run(`ladder:${baseline.ladder}`, JSON.stringify(baseline));
-          for (const { ladder, number, name, sha256, runId, appliedAt } of steps) insert.run(ladder, number, name, sha256, runId, appliedAt);
+          for (const { ladder, number, name, sha256, runId, appliedAt } of steps)
+            insert.run(ladder, number, name, sha256, runId, appliedAt);
         }
       });
     },
     async events(runId, afterSeq = 0) {
-      return all(({ body }) => parse<UpgradeEvent>(body), 'SELECT body FROM events WHERE run_id = ? AND seq > ? ORDER BY seq', runId, afterSeq);
+      return all(
+        ({ body }) => parse<UpgradeEvent>(body),
+        'SELECT body FROM events WHERE run_id = ? AND seq > ? ORDER BY seq',
+        runId,
+        afterSeq,
+      );
     },
     appendEvent(event) {
       pendingEvents.push(event);
@@ -189,12 +210,16 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
   function intend(runId: string, stepIds: readonly string[], action: 'apply' | 'revert'): void {
     const status = action === 'apply' ? 'running' : 'reverting';
     const at = new Date().toISOString();
-    const update = sql('UPDATE run_steps SET status = ?, attempts = attempts + ?, started_at = COALESCE(started_at, ?) WHERE run_id = ? AND step_id = ?');
+    const update = sql(
+      'UPDATE run_steps SET status = ?, attempts = attempts + ?, started_at = COALESCE(started_at, ?) WHERE run_id = ? AND step_id = ?',
+    );
     for (const id of stepIds) update.run(status, action === 'apply' ? 1 : 0, at, runId, id);
   }
 
   function settle(runId: string, outcomes: readonly SettledStep[]): void {
-    const update = sql('UPDATE run_steps SET status = ?, duration_ms = COALESCE(?, duration_ms), failure = COALESCE(?, failure) WHERE run_id = ? AND step_id = ?');
+    const update = sql(
+      'UPDATE run_steps SET status = ?, duration_ms = COALESCE(?, duration_ms), failure = COALESCE(?, failure) WHERE run_id = ? AND step_id = ?',
+    );
     for (const { stepId, status, durationMs, failure } of outcomes) {
       update.run(status, durationMs, failure === undefined ? null : JSON.stringify(failure), runId, stepId);
     }

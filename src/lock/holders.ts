@@ -17,7 +17,9 @@ export function holdersOf(inode: { readonly dev: number; readonly ino: number })
 
 /** Command line and step of a process; `null` once it is gone, and for the program that only takes the lock for its parent. */
 function describe(pid: number): LockProcess | null {
-  const argv = read(`/proc/${pid}/cmdline`).split('\0').filter((word) => word !== '');
+  const argv = read(`/proc/${pid}/cmdline`)
+    .split('\0')
+    .filter((word) => word !== '');
   if (argv.length === 0) return null;
   const command = argv.join(' ').trim();
   if (/(^|\/)flock$/.test(argv[0] ?? '')) return null;
@@ -43,7 +45,9 @@ function isSameFile(path: string, inode: { readonly dev: number; readonly ino: n
 
 function listNumbers(folder: string): readonly number[] {
   try {
-    return readdirSync(folder).filter((name) => /^\d+$/.test(name)).map(Number);
+    return readdirSync(folder)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
   } catch {
     return [];
   }

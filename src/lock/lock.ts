@@ -98,7 +98,10 @@ const lockers: readonly { readonly command: string; readonly take: readonly stri
   },
   {
     command: 'python3',
-    take: ['-c', 'import fcntl, sys\ntry: fcntl.flock(3, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept BlockingIOError: sys.exit(1)\nexcept OSError: sys.exit(2)'],
+    take: [
+      '-c',
+      'import fcntl, sys\ntry: fcntl.flock(3, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept BlockingIOError: sys.exit(1)\nexcept OSError: sys.exit(2)',
+    ],
     free: ['-c', 'import fcntl\nfcntl.flock(3, fcntl.LOCK_UN)'],
   },
 ];
@@ -133,7 +136,14 @@ function nameHolder(file: string, inode: { readonly dev: number; readonly ino: n
 
 function unseenHolder(file: string): LockHolder {
   const written = readOwner(file);
-  return { pid: written?.pid ?? null, host: written?.host ?? null, since: written?.since ?? null, command: null, step: null, processes: [] };
+  return {
+    pid: written?.pid ?? null,
+    host: written?.host ?? null,
+    since: written?.since ?? null,
+    command: null,
+    step: null,
+    processes: [],
+  };
 }
 
 function readOwner(file: string): LockOwner | null {

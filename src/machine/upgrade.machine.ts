@@ -88,16 +88,18 @@ export const upgradeMachine = setup({
   output: ({ context: { outcome, failure, rollbackFailure } }) => ({ outcome, failure, rollbackFailure }),
   states: {
     deciding: {
-      always: [{ guard: 'rollbackHasBegun', target: 'rollingBack' }, { guard: 'isTriedTooOften', target: 'rollingBack' }, { guard: 'isResumed', target: 'backup' }, { target: 'preflight' }],
+      always: [
+        { guard: 'rollbackHasBegun', target: 'rollingBack' },
+        { guard: 'isTriedTooOften', target: 'rollingBack' },
+        { guard: 'isResumed', target: 'backup' },
+        { target: 'preflight' },
+      ],
     },
     preflight: {
       invoke: {
         src: 'preflight',
         input: ({ context }) => ({ failure: context.failure }),
-        onDone: [
-          { guard: ({ event }) => event.output.kind === 'nothing-to-do', target: 'nothingToDo' },
-          { target: 'backup' },
-        ],
+        onDone: [{ guard: ({ event }) => event.output.kind === 'nothing-to-do', target: 'nothingToDo' }, { target: 'backup' }],
         onError: { target: 'refused', actions: 'recordFailure' },
       },
     },

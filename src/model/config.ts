@@ -96,8 +96,16 @@ export type ProbeConfig = ProbeCommon &
         };
       }
     | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-    | { readonly kind: 'command'; readonly command: readonly string[]; readonly expect: { readonly exitCode: number; readonly stdout: string | null } }
-    | { readonly kind: 'file'; readonly file: string; readonly expect: { readonly exists: boolean; readonly contains: string | null; readonly mode: number | null } }
+    | {
+        readonly kind: 'command';
+        readonly command: readonly string[];
+        readonly expect: { readonly exitCode: number; readonly stdout: string | null };
+      }
+    | {
+        readonly kind: 'file';
+        readonly file: string;
+        readonly expect: { readonly exists: boolean; readonly contains: string | null; readonly mode: number | null };
+      }
     | { readonly kind: 'sqlite'; readonly database: string; readonly query: string; readonly expect: { readonly value: unknown } }
     | { readonly kind: 'postgres'; readonly database: string; readonly query: string; readonly expect: { readonly value: unknown } }
     | { readonly kind: 'docker' | 'systemd'; readonly service: string }

@@ -5,7 +5,14 @@ import type { BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, Res
 
 /** What a phase hands over; the journal adds `seq`, `at` and `runId`. */
 export type EventBody =
-  | { readonly type: 'run-started'; readonly from: string; readonly to: string; readonly product: string; readonly steps: number; readonly resumed: boolean }
+  | {
+      readonly type: 'run-started';
+      readonly from: string;
+      readonly to: string;
+      readonly product: string;
+      readonly steps: number;
+      readonly resumed: boolean;
+    }
   | { readonly type: 'phase-started'; readonly phase: PhaseName }
   | { readonly type: 'phase-finished'; readonly phase: PhaseName; readonly status: 'done' | 'failed'; readonly durationMs: number }
   | { readonly type: 'finding'; readonly finding: Finding }
@@ -14,11 +21,31 @@ export type EventBody =
   | { readonly type: 'backup-pruned'; readonly id: string }
   | { readonly type: 'transition-started'; readonly transition: string; readonly from: string; readonly to: string }
   | { readonly type: 'step-started'; readonly step: string; readonly action: 'apply' | 'revert'; readonly description: string }
-  | { readonly type: 'step-progress'; readonly step: string; readonly done: number; readonly total: number | null; readonly note: string; readonly transient: true }
-  | { readonly type: 'step-output'; readonly step: string; readonly stream: 'stdout' | 'stderr' | 'log'; readonly line: string; readonly transient: true }
-  | { readonly type: 'step-finished'; readonly step: string; readonly action: 'apply' | 'revert'; readonly status: 'applied' | 'failed' | 'reverted' | 'revert-failed' | 'in-doubt'; readonly durationMs: number; readonly failure?: Failure }
+  | {
+      readonly type: 'step-progress';
+      readonly step: string;
+      readonly done: number;
+      readonly total: number | null;
+      readonly note: string;
+      readonly transient: true;
+    }
+  | {
+      readonly type: 'step-output';
+      readonly step: string;
+      readonly stream: 'stdout' | 'stderr' | 'log';
+      readonly line: string;
+      readonly transient: true;
+    }
+  | {
+      readonly type: 'step-finished';
+      readonly step: string;
+      readonly action: 'apply' | 'revert';
+      readonly status: 'applied' | 'failed' | 'reverted' | 'revert-failed' | 'in-doubt';
+      readonly durationMs: number;
+      readonly failure?: Failure;
+    }
   | { readonly type: 'step-survivors'; readonly step: string; readonly survivors: readonly Survivor[] }
-  | { readonly type: 'service'; readonly service: string; readonly action: 'stopping' | 'stopped' | 'starting' | 'restarting' | 'waiting'; }
+  | { readonly type: 'service'; readonly service: string; readonly action: 'stopping' | 'stopped' | 'starting' | 'restarting' | 'waiting' }
   | { readonly type: 'service-settled'; readonly report: ServiceReport }
   | { readonly type: 'probe-settled'; readonly report: ProbeReport }
   | { readonly type: 'rollback-started'; readonly failure: Failure }

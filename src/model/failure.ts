@@ -43,7 +43,8 @@ export const failures = {
 
 export type FailureCode = keyof typeof failures;
 /** What a code's message is made of; `{}` for one that needs nothing. */
-export type FailureDetails<C extends FailureCode> = Parameters<(typeof failures)[C]> extends [] ? Readonly<Record<string, never>> : Parameters<(typeof failures)[C]>[0];
+export type FailureDetails<C extends FailureCode> =
+  Parameters<(typeof failures)[C]> extends [] ? Readonly<Record<string, never>> : Parameters<(typeof failures)[C]>[0];
 
 /** What every entry of the registry looks like. */
 export type FailureRegistry = Readonly<Record<string, (details: never) => { readonly message: string; readonly hint: string }>>;

@@ -5,7 +5,19 @@ import type { Failure } from './failure.ts';
 import type { LadderBaseline, LadderStep } from './ladder.ts';
 import type { Finding, Plan } from './plan.ts';
 import type {
-  AppliedStep, BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RunCourse, RunRecord, ServiceReport, StepOrder, StepOutcome, StepRecord, StepStatus,
+  AppliedStep,
+  BackupReport,
+  Outcome,
+  PhaseName,
+  ProbeReport,
+  ResultDocument,
+  RunCourse,
+  RunRecord,
+  ServiceReport,
+  StepOrder,
+  StepOutcome,
+  StepRecord,
+  StepStatus,
 } from './run.ts';
 import type { Version } from './version.ts';
 
@@ -161,13 +173,23 @@ export interface BackupStore {
   /** Bytes and sources, without writing anything. */
   estimate(extraPaths: readonly string[]): Promise<{ readonly sources: readonly string[]; readonly bytes: number; readonly files: number }>;
   /** Packs, syncs, reads back and compares. A half backup is never left behind under its final name. */
-  create(request: { readonly id: string; readonly runId: string | null; readonly version: string | null; readonly extraPaths: readonly string[]; readonly signal?: AbortSignal; readonly onProgress?: (doneBytes: number, totalBytes: number) => void }): Promise<BackupRecord>;
+  create(request: {
+    readonly id: string;
+    readonly runId: string | null;
+    readonly version: string | null;
+    readonly extraPaths: readonly string[];
+    readonly signal?: AbortSignal;
+    readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  }): Promise<BackupRecord>;
   /** Reads it whole. Throws BACKUP_CORRUPT with what is wrong. */
   verify(backup: BackupRecord): Promise<void>;
   /** The live installation against the manifest. */
   compare(backup: BackupRecord): Promise<{ readonly differences: readonly Difference[]; readonly compared: number }>;
   /** Sets back what differs, by staging beside and renaming, and puts aside (into `asideDir`) what was created since. Safe to repeat after a kill. */
-  restore(backup: BackupRecord, request: { readonly differences?: readonly Difference[]; readonly paths?: readonly string[]; readonly asideDir: string }): Promise<RestoreReport>;
+  restore(
+    backup: BackupRecord,
+    request: { readonly differences?: readonly Difference[]; readonly paths?: readonly string[]; readonly asideDir: string },
+  ): Promise<RestoreReport>;
   /** One self-contained file. */
   exportTo(backup: BackupRecord, file: string): Promise<void>;
   /** Deletes archive and manifest. */
@@ -191,7 +213,10 @@ export interface ServiceControl {
   stop(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
   start(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
   /** Until it is a new process (another identity than `before`) and healthy for `stableFor`, or the deadline passes. Never throws for a service that is not well: see the report. */
-  waitUntilWell(service: ServiceConfig, request: { readonly before: ServiceState | null; readonly signal?: AbortSignal }): Promise<ServiceReport>;
+  waitUntilWell(
+    service: ServiceConfig,
+    request: { readonly before: ServiceState | null; readonly signal?: AbortSignal },
+  ): Promise<ServiceReport>;
 }
 
 export interface ProbeRunner {

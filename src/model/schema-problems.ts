@@ -17,12 +17,20 @@ export type Checked<T> =
     };
 
 /** `of` is what the value is called in messages; `under` is the path in `source` where it begins; `standIns` take the place of wrong required keys in `rest`. */
-export function checkShape<T>(schema: z.ZodMiniType<T>, source: Located, of: string, under: Path = [], standIns: Readonly<Record<string, unknown>> = {}): Checked<T> {
+export function checkShape<T>(
+  schema: z.ZodMiniType<T>,
+  source: Located,
+  of: string,
+  under: Path = [],
+  standIns: Readonly<Record<string, unknown>> = {},
+): Checked<T> {
   const value = structuredCloneOf(valueAt(source.value, under));
   let parsed = schema.safeParse(value, { jitless: true });
   if (parsed.success) return { ok: true, value: parsed.data };
   // What comes from the environment is text; where a number or a boolean is wanted, it is read as one.
-  const texts = parsed.error.issues.flatMap((issue) => leavesOf(issue, [], value)).filter(({ path }) => source.isHidden([...under, ...path]));
+  const texts = parsed.error.issues
+    .flatMap((issue) => leavesOf(issue, [], value))
+    .filter(({ path }) => source.isHidden([...under, ...path]));
   if (texts.filter(({ issue, path }) => readAs(value, path, issue)).length > 0) {
     parsed = schema.safeParse(value, { jitless: true });
     if (parsed.success) return { ok: true, value: parsed.data };
@@ -90,16 +98,26 @@ function describe({ issue, path }: Leaf, { source, of, under, value }: Context):
       return failure('UNKNOWN_KEY', { of, key: nameOf(at, under), nearest: nearest(unknown, known), known }, place(at, 'key'));
     });
   }
-  if (issue.code === 'invalid_key') return [failure('BAD_NAME', { of, key, expected: issue.issues[0]?.message ?? 'a name' }, place(path, 'key'))];
+  if (issue.code === 'invalid_key')
+    return [failure('BAD_NAME', { of, key, expected: issue.issues[0]?.message ?? 'a name' }, place(path, 'key'))];
   if (found === undefined) return [failure('MISSING_KEY', { of, key, expected: phraseOf(issue) }, place(path, 'key'))];
   if (issue.code === 'invalid_union' && issue.message.startsWith('forms:') && isRecord(found)) {
     const forms = issue.message.slice('forms:'.length).split(',');
     const present = forms.filter((form) => form in found);
     if (present.length > 1) return [failure('TWO_FORMS', { of, key, present }, place([...path, present[1] ?? ''], 'key'))];
-    const near = Object.keys(found).map((name) => nearest(name, forms)).find((name) => name !== null) ?? null;
+    const near =
+      Object.keys(found)
+        .map((name) => nearest(name, forms))
+        .find((name) => name !== null) ?? null;
     return [failure('NO_FORM', { of, key, forms, nearest: near }, place(path, 'key'))];
   }
-  return [failure('WRONG_VALUE', { of, key, found: source.isHidden([...under, ...path]) ? null : shown(found), expected: phraseOf(issue) }, place(path, 'value'))];
+  return [
+    failure(
+      'WRONG_VALUE',
+      { of, key, found: source.isHidden([...under, ...path]) ? null : shown(found), expected: phraseOf(issue) },
+      place(path, 'value'),
+    ),
+  ];
 }
 
 function phraseOf(issue: Issue): string {
@@ -145,7 +163,12 @@ function structuredCloneOf(value: unknown): unknown {
 
 function nameOf(path: Path, under: Path): string {
   const whole = under.length === 0 ? 'the whole file' : String(under.at(-1));
-  return path.reduce<string>((name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? String(key) : `${name}.${String(key)}`), '') || whole;
+  return (
+    path.reduce<string>(
+      (name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? String(key) : `${name}.${String(key)}`),
+      '',
+    ) || whole
+  );
 }
 
 function shown(value: unknown): string {

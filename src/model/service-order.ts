@@ -16,7 +16,11 @@ export function servicesToRestart(steps: readonly Pick<Step, 'requiresRestart'>[
  * The wanted services in waves: each wave may start at once, after all waves before it. A service waits for what it names under `after:`,
  * also through services that are not wanted. `stop` turns the order round. Throws SERVICE_UNKNOWN and SERVICE_CYCLE.
  */
-export function dependencyWaves(services: readonly ServiceConfig[], wanted: Iterable<string>, order: 'start' | 'stop' = 'start'): readonly (readonly ServiceConfig[])[] {
+export function dependencyWaves(
+  services: readonly ServiceConfig[],
+  wanted: Iterable<string>,
+  order: 'start' | 'stop' = 'start',
+): readonly (readonly ServiceConfig[])[] {
   const byName = new Map(services.map((service) => [service.name, service]));
   const names = new Set(wanted);
   refuseUnknown([...names], [...byName.keys()]);

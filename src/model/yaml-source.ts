@@ -36,7 +36,8 @@ export function readYaml({ text, file, of, env, linesBefore = 0 }: Request): Yam
   };
   const problems: Failure[] = [...document.errors, ...document.warnings].map(({ code, message, pos }) => {
     const place = placeOf(pos[0]);
-    if (code === 'DUPLICATE_KEY') return failure('DUPLICATE_KEY', { of, key: /^\S+/.exec(text.slice(pos[0]))?.[0]?.replace(/:.*$/s, '') ?? '' }, { place });
+    if (code === 'DUPLICATE_KEY')
+      return failure('DUPLICATE_KEY', { of, key: /^\S+/.exec(text.slice(pos[0]))?.[0]?.replace(/:.*$/s, '') ?? '' }, { place });
     return failure('YAML_SYNTAX', { of, error: message }, { place });
   });
   const isReadable = problems.every(({ code }) => code === 'DUPLICATE_KEY');
@@ -69,7 +70,11 @@ interface Filling {
 }
 
 /** `$${` stays as `${`. */
-function fillIn(document: Document, env: Readonly<Record<string, string | undefined>>, { of, placeOf, problems, hidden, secrets }: Filling): void {
+function fillIn(
+  document: Document,
+  env: Readonly<Record<string, string | undefined>>,
+  { of, placeOf, problems, hidden, secrets }: Filling,
+): void {
   visit(document, {
     Scalar(key, node: Scalar) {
       if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return;

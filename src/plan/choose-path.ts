@@ -39,7 +39,8 @@ export function choosePath({ transitions, installed, from, to, allowDowngrade = 
   const target = to ?? defaultTarget(graph, start);
   const order = compareVersions(target, start);
   if (order === 0) return { kind: 'nothing-to-do', version: start };
-  if (order > 0) return { kind: 'path', from: start, to: target, direction: 'up', ids: wayUp(graph, start, target).map(({ id }) => id), assumed: [] };
+  if (order > 0)
+    return { kind: 'path', from: start, to: target, direction: 'up', ids: wayUp(graph, start, target).map(({ id }) => id), assumed: [] };
   if (!allowDowngrade) throw fail('DOWNGRADE_REFUSED', { from: start, to: target });
   return { kind: 'path', from: start, to: target, direction: 'down', ...wayDown(graph, start, target, committedPath) };
 }
@@ -80,7 +81,8 @@ interface Ends {
 
 function explainNoPath(graph: Graph, { start, target, standing, goal }: Ends): never {
   const ends = { from: start, to: target };
-  if (standing === null) throw fail('NO_PATH', { ...ends, missing: { at: start, next: graph.versions[0] ?? null }, blocked: [], stopped: [] });
+  if (standing === null)
+    throw fail('NO_PATH', { ...ends, missing: { at: start, next: graph.versions[0] ?? null }, blocked: [], stopped: [] });
   const keepsStops = (edge: Edge) => stopPassedBy(graph, edge) === null;
   const blocked = (edges: readonly Edge[]) => edges.flatMap(({ id, blocked: why }) => (why === null ? [] : [{ id, why }]));
   const around = shortestPath(graph, standing, goal, keepsStops);
@@ -89,7 +91,10 @@ function explainNoPath(graph: Graph, { start, target, standing, goal }: Ends): n
   const between = graph.edges.filter(isBetween);
   // The gap: as far as one can get from below, and the nearest version above from which it goes on.
   const at = highestOf(graph, [...reachable(graph, standing, (edge) => keepsStops(edge) && isBetween(edge))]) ?? standing;
-  const next = [...leadingTo(graph, goal, keepsStops)].reduce((low, version) => (rank(graph, version) < rank(graph, low) && rank(graph, version) > rank(graph, at) ? version : low), goal);
+  const next = [...leadingTo(graph, goal, keepsStops)].reduce(
+    (low, version) => (rank(graph, version) < rank(graph, low) && rank(graph, version) > rank(graph, at) ? version : low),
+    goal,
+  );
   const stopped = between.flatMap((edge) => {
     const over = stopPassedBy(graph, edge);
     return over === null ? [] : [{ id: edge.id, over }];
@@ -98,7 +103,12 @@ function explainNoPath(graph: Graph, { start, target, standing, goal }: Ends): n
 }
 
 /** Back along what was committed; beyond what the journal knows, back along the way that an upgrade would have taken. */
-function wayDown(graph: Graph, start: Version, target: Version, committedPath: readonly string[]): { readonly ids: readonly string[]; readonly assumed: readonly string[] } {
+function wayDown(
+  graph: Graph,
+  start: Version,
+  target: Version,
+  committedPath: readonly string[],
+): { readonly ids: readonly string[]; readonly assumed: readonly string[] } {
   const goal = floorOf(graph, target);
   const byId = new Map(graph.edges.map((edge) => [edge.id, edge]));
   const ids: string[] = [];
@@ -106,13 +116,15 @@ function wayDown(graph: Graph, start: Version, target: Version, committedPath: r
   for (const id of committedPath.toReversed()) {
     const edge = byId.get(id);
     if (at === goal || edge === undefined || edge.to !== at) break;
-    if (goal !== null && rank(graph, edge.from) < rank(graph, goal)) throw fail('DOWNGRADE_PASSES_TARGET', { from: start, to: target, transition: id });
+    if (goal !== null && rank(graph, edge.from) < rank(graph, goal))
+      throw fail('DOWNGRADE_PASSES_TARGET', { from: start, to: target, transition: id });
     ids.push(id);
     at = edge.from;
   }
   if (at === goal) return { ids, assumed: [] };
   const rest = at === null || goal === null ? null : shortestPath(graph, goal, at, () => true);
-  if (rest === null) throw fail('NO_PATH', { from: start, to: target, missing: { at: goal ?? target, next: at }, blocked: [], stopped: [] });
+  if (rest === null)
+    throw fail('NO_PATH', { from: start, to: target, missing: { at: goal ?? target, next: at }, blocked: [], stopped: [] });
   const assumed = rest.map(({ id }) => id).toReversed();
   return { ids: [...ids, ...assumed], assumed };
 }

@@ -31,7 +31,9 @@ export function mermaidOf(transitions: readonly Edge[], plan: Plan | null): read
   const nameOf = (version: string) => names.get(version) ?? version;
   const chosen = new Set(plan?.transitions.map(({ id }) => id));
   const stops = new Set<string>(graph.stops);
-  const edges = [...transitions].toSorted((a, b) => (graph.rank.get(a.from) ?? 0) - (graph.rank.get(b.from) ?? 0) || (graph.rank.get(a.to) ?? 0) - (graph.rank.get(b.to) ?? 0));
+  const edges = [...transitions].toSorted(
+    (a, b) => (graph.rank.get(a.from) ?? 0) - (graph.rank.get(b.from) ?? 0) || (graph.rank.get(a.to) ?? 0) - (graph.rank.get(b.to) ?? 0),
+  );
   const styles = edges.flatMap(({ id }, at) => (chosen.has(id) ? [`  linkStyle ${at} stroke:#2a7,stroke-width:3px`] : []));
   const ends = (plan === null ? [] : [plan.from, plan.to]).filter((version) => names.has(version));
   return [

@@ -26,7 +26,8 @@ export function isDecidedByMarker(step: Step): boolean {
 /** Whether a step may come in one batch with the first one: executed the same way, within the same limits. */
 export function canShareBatch(first: StepOrder, next: StepOrder): boolean {
   const [one, other] = [first.step, next.step];
-  const isAlike = (one.kind === 'sql') === (other.kind === 'sql') && one.timeoutMs === other.timeoutMs && one.memoryBytes === other.memoryBytes;
+  const isAlike =
+    (one.kind === 'sql') === (other.kind === 'sql') && one.timeoutMs === other.timeoutMs && one.memoryBytes === other.memoryBytes;
   return isAlike && first.dir === next.dir && isDecidedByMarker(one) && isDecidedByMarker(other);
 }
 

@@ -5,12 +5,23 @@ import type { Version } from '../model/version.ts';
 type MayUse = (edge: Edge) => boolean;
 
 /** Both versions are nodes of the graph. `null` where nothing leads there. */
-export function shortestPath(graph: Graph, from: Version, to: Version, mayUse: MayUse = (edge) => isOpen(graph, edge)): readonly Edge[] | null {
+export function shortestPath(
+  graph: Graph,
+  from: Version,
+  to: Version,
+  mayUse: MayUse = (edge) => isOpen(graph, edge),
+): readonly Edge[] | null {
   const distance = distances(graph.incoming, to, mayUse, ({ from: start }) => start);
   const path: Edge[] = [];
-  for (let at = from; at !== to; ) {
+  for (let at = from; at !== to;) {
     const left = distance.get(at);
-    const next = left === undefined ? undefined : highest(graph, (graph.outgoing.get(at) ?? []).filter((edge) => mayUse(edge) && distance.get(edge.to) === left - 1));
+    const next =
+      left === undefined
+        ? undefined
+        : highest(
+            graph,
+            (graph.outgoing.get(at) ?? []).filter((edge) => mayUse(edge) && distance.get(edge.to) === left - 1),
+          );
     if (next === undefined) return null;
     path.push(next);
     at = next.to;
@@ -38,11 +49,19 @@ export function highestOf({ rank }: Graph, versions: Iterable<Version>): Version
 }
 
 function highest({ rank }: Graph, edges: readonly Edge[]): Edge | undefined {
-  return edges.reduce<Edge | undefined>((best, edge) => (best === undefined || (rank.get(edge.to) ?? -1) > (rank.get(best.to) ?? -1) ? edge : best), undefined);
+  return edges.reduce<Edge | undefined>(
+    (best, edge) => (best === undefined || (rank.get(edge.to) ?? -1) > (rank.get(best.to) ?? -1) ? edge : best),
+    undefined,
+  );
 }
 
 /** Breadth first, so the first distance found is the shortest. */
-function distances(neighbours: ReadonlyMap<Version, readonly Edge[]>, start: Version, mayUse: MayUse, other: (edge: Edge) => Version): ReadonlyMap<Version, number> {
+function distances(
+  neighbours: ReadonlyMap<Version, readonly Edge[]>,
+  start: Version,
+  mayUse: MayUse,
+  other: (edge: Edge) => Version,
+): ReadonlyMap<Version, number> {
   const found = new Map<Version, number>([[start, 0]]);
   // A Map gives its keys in the order of insertion, also those added meanwhile: it is its own queue.
   for (const [version, distance] of found) {

@@ -3,7 +3,10 @@ import { runCommand } from '../processes/run-command.ts';
 import type { ProbeContext, ProbeOf } from './registry.ts';
 import { show } from './show.ts';
 
-export async function probeCommand({ command, expect }: ProbeOf<'command'>, { config, signal, limitMs }: ProbeContext): Promise<string | null> {
+export async function probeCommand(
+  { command, expect }: ProbeOf<'command'>,
+  { config, signal, limitMs }: ProbeContext,
+): Promise<string | null> {
   const { end, exitCode, account, stdout, lines } = await runCommand({ argv: command, cwd: config.root, timeoutMs: limitMs, signal });
   const name = `"${command.join(' ')}"`;
   if (end !== 'exited' || exitCode !== expect.exitCode) {

@@ -17,7 +17,12 @@ const mostRedirects = 5;
 
 export async function probeHttp({ url, expect }: ProbeOf<'http'>, { signal }: ProbeContext): Promise<string | null> {
   const answer = await ask(new URL(url), expect.status, signal);
-  const wrong = [...statusProblems(answer, expect.status), ...headerProblems(answer, expect.headers), ...jsonProblems(answer, expect.json), ...bodyProblems(answer, expect.body)];
+  const wrong = [
+    ...statusProblems(answer, expect.status),
+    ...headerProblems(answer, expect.headers),
+    ...jsonProblems(answer, expect.json),
+    ...bodyProblems(answer, expect.body),
+  ];
   return wrong.length === 0 ? null : `${url} ${wrong.join('; ')}`;
 }
 
@@ -37,9 +42,13 @@ async function askOnce(url: URL, signal: AbortSignal): Promise<Answer> {
   const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise<Answer>((resolve, reject) => {
     // No agent: a kept connection would lead to the old process, and keep ours alive.
-    const asked = request(url, { agent: false, signal, headers: { accept: '*/*', 'user-agent': 'rungs', connection: 'close' } }, (response) => {
-      readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }), reject);
-    });
+    const asked = request(
+      url,
+      { agent: false, signal, headers: { accept: '*/*', 'user-agent': 'rungs', connection: 'close' } },
+      (response) => {
+        readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }), reject);
+      },
+    );
     asked.on('error', (error) => reject(new Error(`${url.host} ${connectionProblem(error)}`, { cause: error })));
     asked.end();
   });
@@ -58,7 +67,11 @@ async function readBody(response: IncomingMessage): Promise<string> {
 
 function connectionProblem(error: NodeJS.ErrnoException): string {
   // Node gathers the failures of several addresses (IPv4 and IPv6) in an error without a text of its own.
-  const code = error.code ?? (error instanceof AggregateError ? error.errors.map(({ code: one }: NodeJS.ErrnoException) => one).find((one) => one !== undefined) : undefined);
+  const code =
+    error.code ??
+    (error instanceof AggregateError
+      ? error.errors.map(({ code: one }: NodeJS.ErrnoException) => one).find((one) => one !== undefined)
+      : undefined);
   if (code === 'ECONNREFUSED') return 'refuses the connection (nothing listens there)';
   if (code === 'ECONNRESET') return 'closed the connection without an answer';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'is not known by that name';

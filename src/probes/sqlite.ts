@@ -6,7 +6,10 @@ import { show } from './show.ts';
 
 const busyMs = 2_000;
 
-export async function probeSqlite({ database, query, expect }: ProbeOf<'sqlite'>, { config, limitMs }: ProbeContext): Promise<string | null> {
+export async function probeSqlite(
+  { database, query, expect }: ProbeOf<'sqlite'>,
+  { config, limitMs }: ProbeContext,
+): Promise<string | null> {
   const found = config.databases[database];
   if (found?.kind !== 'sqlite') return `upgrade.yaml has no SQLite database "${database}"`;
   if (!(await exists(found.file))) return `the database ${found.file} is not there`;

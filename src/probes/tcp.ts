@@ -15,7 +15,13 @@ export async function probeTcp({ host, port }: ProbeOf<'tcp'>, { signal }: Probe
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => end(() => resolve(null)));
     socket.once('error', (error: NodeJS.ErrnoException) =>
-      end(() => resolve(error.code === 'ECONNREFUSED' ? `${where} refuses the connection (nothing listens there)` : `${where} cannot be reached: ${error.code ?? error.message}`)),
+      end(() =>
+        resolve(
+          error.code === 'ECONNREFUSED'
+            ? `${where} refuses the connection (nothing listens there)`
+            : `${where} cannot be reached: ${error.code ?? error.message}`,
+        ),
+      ),
     );
   });
 }

@@ -12,7 +12,9 @@ export function withoutForeignDescriptors<T>(stdio: Three, start: (stdio: StdioO
   const nothing = openSync('/dev/null', 'r');
   try {
     const wide: ('pipe' | 'ignore' | number)[] = Array.from({ length: Math.max(...foreign) + 1 }, () => 'ignore');
-    stdio.forEach((one, index) => { wide[index] = one; });
+    stdio.forEach((one, index) => {
+      wide[index] = one;
+    });
     for (const descriptor of foreign) wide[descriptor] = nothing;
     return start(wide);
   } finally {

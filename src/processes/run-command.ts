@@ -65,8 +65,12 @@ async function runInto(output: FileHandle | null, { argv, cwd, timeoutMs, signal
 
   // `exit`, not `close`: that one waits for the pipes, which a daemon may hold open for as long as it lives.
   const ended = new Promise<Ending>((resolve) => {
-    child.once('exit', (code, by) => resolve({ end: 'exited', exitCode: code, account: by === null ? `exited with ${code}` : `was killed by ${by}` }));
-    child.once('error', (error) => resolve({ end: 'not-started', exitCode: null, account: `could not be started (${startProblem(error)})` }));
+    child.once('exit', (code, by) =>
+      resolve({ end: 'exited', exitCode: code, account: by === null ? `exited with ${code}` : `was killed by ${by}` }),
+    );
+    child.once('error', (error) =>
+      resolve({ end: 'not-started', exitCode: null, account: `could not be started (${startProblem(error)})` }),
+    );
   });
   const over = new AbortController();
   const flood = output === null ? null : keepSmall(output, over.signal);
@@ -82,7 +86,11 @@ async function runInto(output: FileHandle | null, { argv, cwd, timeoutMs, signal
 
 async function interruption(timeoutMs: number, signal: AbortSignal | undefined, over: AbortSignal): Promise<Ending> {
   const until = signal === undefined ? over : AbortSignal.any([signal, over]);
-  return sleep<Ending>(timeoutMs, { end: 'timed-out', exitCode: null, account: `did not end within ${timeoutMs / 1000} s` }, { signal: until }).catch(() => cancelled);
+  return sleep<Ending>(
+    timeoutMs,
+    { end: 'timed-out', exitCode: null, account: `did not end within ${timeoutMs / 1000} s` },
+    { signal: until },
+  ).catch(() => cancelled);
 }
 
 async function releasePipes(pipes: readonly Readable[]): Promise<void> {

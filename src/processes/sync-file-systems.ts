@@ -23,7 +23,9 @@ export async function syncFileSystems(paths: readonly string[]): Promise<string 
 
 async function sync(args: readonly string[]): Promise<string | null> {
   const problem = await new Promise<string | null>((resolve) => {
-    execFile('sync', [...args], { timeout: deadlineMs, cwd: '/' }, (error, _, stderr) => resolve(error === null ? null : stderr.trim() || error.message));
+    execFile('sync', [...args], { timeout: deadlineMs, cwd: '/' }, (error, _, stderr) =>
+      resolve(error === null ? null : stderr.trim() || error.message),
+    );
   });
   // Some systems' `sync` knows no single file system: all of them, then.
   const isUnknownOption = args.length > 0 && problem !== null && /(?:unrecognized|invalid|unknown|illegal) option|usage:/i.test(problem);
@@ -37,6 +39,10 @@ function mountsBelow(paths: readonly string[]): readonly string[] {
   } catch {
     return []; // No Linux: `sync` takes them all.
   }
-  const points = text.split('\n').map((line) => (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
+  const points = text
+    .split('\n')
+    .map((line) =>
+      (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    );
   return points.filter((point) => paths.some((path) => point.startsWith(`${path}/`)));
 }

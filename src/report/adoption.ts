@@ -23,12 +23,20 @@ export interface AdoptionView {
 
 const shownSteps = 8;
 
-export function renderAdoption(given: AdoptionView, { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {}): readonly string[] {
+export function renderAdoption(
+  given: AdoptionView,
+  { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {},
+): readonly string[] {
   const view = scrubValue(given, sanitize);
   const isRefused = view.failures.length > 0;
   return view.ladders.flatMap(({ name, status, source, height, steps, problems }, index) => {
     const label = (title: string, text: string) => labelled(title, text, columns, ink.quiet);
-    const mark = status === 'blocked' ? ink.bad(marks.failed) : status === 'nothing-recorded' || isRefused ? ink.quiet(marks.note) : ink.good(marks.done);
+    const mark =
+      status === 'blocked'
+        ? ink.bad(marks.failed)
+        : status === 'nothing-recorded' || isRefused
+          ? ink.quiet(marks.note)
+          : ink.good(marks.done);
     const unshown = Math.max(0, steps.length - shownSteps);
     return [
       ...(index === 0 ? [] : ['']),
@@ -36,7 +44,11 @@ export function renderAdoption(given: AdoptionView, { ink = createInk(false), co
       ...(source === null ? [] : label('Source', source.kind === 'index' ? source.file : `${source.file} (${source.tables.join(', ')})`)),
       ...(source === null ? [] : label('Height', `${height}, ${count(steps.length, 'step')} applied`)),
       ...(unshown === 0 ? [] : [ink.quiet(`    … ${count(unshown, 'step')} before`)]),
-      ...steps.slice(unshown).flatMap((step) => hanging('    ', `${step.number}  ${step.name}${step.appliedAt === null ? '' : `  ${ink.quiet(step.appliedAt)}`}`, columns)),
+      ...steps
+        .slice(unshown)
+        .flatMap((step) =>
+          hanging('    ', `${step.number}  ${step.name}${step.appliedAt === null ? '' : `  ${ink.quiet(step.appliedAt)}`}`, columns),
+        ),
       ...(problems.length === 0 ? [] : ['', ...renderFindings(problems, { ink, columns })]),
     ];
   });
@@ -47,5 +59,7 @@ function said(status: AdoptionView['ladders'][number]['status'], isDryRun: boole
   if (status === 'nothing-recorded') return 'has no old record: it begins at 0.';
   if (status === 'blocked') return isDryRun ? 'could not be adopted.' : 'was not adopted. Nothing was recorded.';
   if (isDryRun) return isRefused ? 'could be adopted by itself.' : 'would be adopted.';
-  return isRefused ? 'was not adopted, because another one could not be. Nothing was recorded.' : 'was adopted. The old record was left as it is.';
+  return isRefused
+    ? 'was not adopted, because another one could not be. Nothing was recorded.'
+    : 'was adopted. The old record was left as it is.';
 }

@@ -5,7 +5,10 @@ import { bytes, count, createInk, hanging, marks, moment } from './layout.ts';
 import type { Ink } from './layout.ts';
 import { table } from './table.ts';
 
-export function renderBackups(backups: readonly BackupRecord[], { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {}): readonly string[] {
+export function renderBackups(
+  backups: readonly BackupRecord[],
+  { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {},
+): readonly string[] {
   if (backups.length === 0) return ['There is no backup yet. "upgrade backup create" makes one; an upgrade does so by itself.'];
   const rows = backups.map(({ id, createdAt, version, bytes: size, files, verified }) => ({
     mark: verified ? ink.good(marks.done) : ink.bad(marks.failed),

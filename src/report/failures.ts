@@ -17,9 +17,14 @@ export function renderFailures(failures: readonly Failure[], style: FailureStyle
 }
 
 /** Its text may come from anywhere (a step's output, a file's name), so it is made harmless for the terminal here. */
-export function renderFailure(given: Failure, { ink = createInk(false), columns = 80, hasLog = true }: FailureStyle = {}): readonly string[] {
+export function renderFailure(
+  given: Failure,
+  { ink = createInk(false), columns = 80, hasLog = true }: FailureStyle = {},
+): readonly string[] {
   const { code, message, hint, place, phase, step, log } = scrubValue(given, sanitize);
-  const where = [place === undefined ? null : placeText(place), step ?? null, phase === undefined ? null : `in ${phase}`, code].filter((part) => part !== null);
+  const where = [place === undefined ? null : placeText(place), step ?? null, phase === undefined ? null : `in ${phase}`, code].filter(
+    (part) => part !== null,
+  );
   return [
     ...hanging(`${ink.bad(marks.failed)} `, message, columns),
     ...hanging('  ', where.join(` ${marks.note} `), columns).map(ink.quiet),

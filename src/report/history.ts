@@ -30,7 +30,10 @@ export function renderHistory(runs: readonly Run[], { ink = createInk(false), co
     const took = tookMs(run);
     const first = `${outcomeMark(run.outcome, ink)} ${padEnd(ways[index] ?? '', widest)}  ${padEnd(outcomeText(run.outcome), 13)}  ${ink.quiet(moment(run.startedAt))}`;
     const why = run.failure === null ? '' : `  ${run.failure.step ?? run.failure.code}`;
-    return [...hanging('', spread(first, took === null ? '' : ink.quiet(duration(took)), Math.min(columns, 80)), columns), ...hanging('  ', `${run.id}${why}`, columns).map(ink.quiet)];
+    return [
+      ...hanging('', spread(first, took === null ? '' : ink.quiet(duration(took)), Math.min(columns, 80)), columns),
+      ...hanging('  ', `${run.id}${why}`, columns).map(ink.quiet),
+    ];
   });
 }
 
@@ -50,12 +53,26 @@ export function renderRun(view: RunView, { ink = createInk(false), columns = 80 
     ...(run.attempts > 1 ? label('Taken up', `${run.attempts} times`) : []),
     ...(run.backupId === undefined || run.backupId === null ? [] : label('Backup', run.backupId)),
     ...section('Phases', phaseLines(events, ink, columns)),
-    ...section('Steps', steps.flatMap((step) => stepLines(step, ink, columns))),
+    ...section(
+      'Steps',
+      steps.flatMap((step) => stepLines(step, ink, columns)),
+    ),
     ...section('Services and probes', checkLines(events, ink, columns)),
-    ...section('Put back from the backup', events.flatMap((event) => (event.type === 'restored' ? hanging('    ', `${event.restored.path}  ${ink.quiet(event.restored.why)}`, columns) : []))),
-    ...section('Warnings', events.flatMap((event) => (event.type === 'warning' ? hanging(`  ${ink.back(marks.warning)} `, event.message, columns) : []))),
+    ...section(
+      'Put back from the backup',
+      events.flatMap((event) =>
+        event.type === 'restored' ? hanging('    ', `${event.restored.path}  ${ink.quiet(event.restored.why)}`, columns) : [],
+      ),
+    ),
+    ...section(
+      'Warnings',
+      events.flatMap((event) => (event.type === 'warning' ? hanging(`  ${ink.back(marks.warning)} `, event.message, columns) : [])),
+    ),
     // A path that is broken in two cannot be copied.
-    ...section('Logs', logs.map((file) => `    ${file}`)),
+    ...section(
+      'Logs',
+      logs.map((file) => `    ${file}`),
+    ),
     ...failures.flatMap((failure) => ['', ...renderFailure(failure, { ink, columns })]),
   ];
 }
@@ -72,7 +89,8 @@ function tookMs({ startedAt, finishedAt }: Run): number | null {
 function phaseLines(events: readonly UpgradeEvent[], ink: Ink, columns: number): readonly string[] {
   return events.flatMap((event) => {
     if (event.type !== 'phase-finished') return [];
-    const mark = event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
+    const mark =
+      event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
     return [spread(`  ${mark} ${event.phase}`, ink.quiet(duration(event.durationMs)), columns)];
   });
 }
@@ -80,7 +98,9 @@ function phaseLines(events: readonly UpgradeEvent[], ink: Ink, columns: number):
 function stepLines({ stepId, status, attempts, durationMs }: StepRecord, ink: Ink, columns: number): readonly string[] {
   const unusual = status === 'applied' || status === 'reverted' ? '' : `  ${ink.quiet(status)}`;
   const again = attempts > 1 ? ink.quiet(`  ${count(attempts, 'attempt')}`) : '';
-  return [spread(`  ${stepMark(status, ink)} ${stepId}${unusual}${again}`, durationMs === null ? '' : ink.quiet(duration(durationMs)), columns)];
+  return [
+    spread(`  ${stepMark(status, ink)} ${stepId}${unusual}${again}`, durationMs === null ? '' : ink.quiet(duration(durationMs)), columns),
+  ];
 }
 
 function checkLines(events: readonly UpgradeEvent[], ink: Ink, columns: number): readonly string[] {
@@ -88,7 +108,11 @@ function checkLines(events: readonly UpgradeEvent[], ink: Ink, columns: number):
     if (event.type !== 'service-settled' && event.type !== 'probe-settled') return [];
     const { name, status, durationMs } = event.report;
     const isWell = event.type === 'probe-settled' ? event.report.status === 'passed' : event.report.failure === undefined;
-    const line = spread(`  ${isWell ? ink.good(marks.done) : ink.bad(marks.failed)} ${name}  ${ink.quiet(status)}`, ink.quiet(duration(durationMs)), columns);
+    const line = spread(
+      `  ${isWell ? ink.good(marks.done) : ink.bad(marks.failed)} ${name}  ${ink.quiet(status)}`,
+      ink.quiet(duration(durationMs)),
+      columns,
+    );
     const detail = event.type === 'probe-settled' && !isWell ? event.report.detail : undefined;
     return [line, ...(detail === undefined ? [] : hanging('    ', detail, columns))];
   });
@@ -96,7 +120,9 @@ function checkLines(events: readonly UpgradeEvent[], ink: Ink, columns: number):
 
 /** The cause first; the same failure is kept by the run and by its step. */
 function failuresOf(run: RunView['run'], steps: readonly StepRecord[]): readonly Failure[] {
-  const all = [...(run.result?.failures ?? []), run.failure, ...steps.map(({ failure }) => failure)].filter((one) => one !== null && one !== undefined);
+  const all = [...(run.result?.failures ?? []), run.failure, ...steps.map(({ failure }) => failure)].filter(
+    (one) => one !== null && one !== undefined,
+  );
   const seen = new Set<string>();
   return all.filter(({ code, message, step }) => {
     const key = JSON.stringify([code, message, step]);

@@ -15,11 +15,24 @@ export function createInk(hasColor: boolean): Ink {
 }
 
 /** `NO_COLOR` (no-color.org) and `--no-color` win; else a terminal is coloured. */
-export function wantsColor(isTerminal: boolean, { flag, env = process.env }: { readonly flag?: boolean; readonly env?: Readonly<Record<string, string | undefined>> } = {}): boolean {
+export function wantsColor(
+  isTerminal: boolean,
+  { flag, env = process.env }: { readonly flag?: boolean; readonly env?: Readonly<Record<string, string | undefined>> } = {},
+): boolean {
   return flag !== false && isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
 }
 
-export const marks = { done: '✓', failed: '✗', back: '↩', warning: '!', going: '▸', output: '│', arrow: '→', note: '·', doubt: '?' } as const;
+export const marks = {
+  done: '✓',
+  failed: '✗',
+  back: '↩',
+  warning: '!',
+  going: '▸',
+  output: '│',
+  arrow: '→',
+  note: '·',
+  doubt: '?',
+} as const;
 
 /** `3 ms`, `1.2 s`, `4 min 10 s`, `2 h 5 min` */
 export function duration(ms: number): string {
@@ -139,5 +152,7 @@ function untilSlash(piece: string, columns: number): string {
 }
 
 function isWide(segment: string): boolean {
-  return /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(segment);
+  return /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
+    segment,
+  );
 }

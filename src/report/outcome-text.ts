@@ -4,7 +4,16 @@ import { marks } from './layout.ts';
 import type { Ink } from './layout.ts';
 
 export function outcomeText(outcome: Outcome | null): string {
-  return outcome === null ? 'unfinished' : { 'committed': 'committed', 'nothing-to-do': 'nothing to do', 'refused': 'refused', 'rolled-back': 'rolled back', 'stopped': 'stopped', 'stranded': 'stranded' }[outcome];
+  return outcome === null
+    ? 'unfinished'
+    : {
+        committed: 'committed',
+        'nothing-to-do': 'nothing to do',
+        refused: 'refused',
+        'rolled-back': 'rolled back',
+        stopped: 'stopped',
+        stranded: 'stranded',
+      }[outcome];
 }
 
 export function outcomeMark(outcome: Outcome | null, ink: Ink): string {

@@ -24,7 +24,8 @@ export function createOutput(stream: WritableEnd, problems: (message: string) =>
   const close = (error: NodeJS.ErrnoException) => {
     if (isClosed) return;
     isClosed = true;
-    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') problems(`The output cannot be written any more: ${error.message}`);
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED')
+      problems(`The output cannot be written any more: ${error.message}`);
   };
   stream.on?.('error', close);
   return {

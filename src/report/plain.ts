@@ -53,7 +53,8 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         steps.transition(null);
         return screen.show(phase);
       case 'phase-finished': {
-        const mark = event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
+        const mark =
+          event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
         if (!isNamed) screen.line(0, mark, `${ink.strong(event.phase)}${note === '' ? '' : `  ${note}`}`, event.durationMs);
         else if (event.status === 'failed') screen.line(0, mark, `${ink.strong(event.phase)} failed`, event.durationMs);
         phase = null;

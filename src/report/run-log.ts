@@ -62,7 +62,14 @@ interface Log {
 }
 
 function openLog(file: string, broken: (error: unknown) => void): Log {
-  const destination = pino.destination({ dest: file, sync: true, append: true, mode: 0o600, minLength: bufferBytes, maxLength: mostWaitingBytes });
+  const destination = pino.destination({
+    dest: file,
+    sync: true,
+    append: true,
+    mode: 0o600,
+    minLength: bufferBytes,
+    maxLength: mostWaitingBytes,
+  });
   destination.on('error', broken);
   let timer: NodeJS.Timeout | null = null;
   const flush = () => {
@@ -102,7 +109,12 @@ function levelOf(event: UpgradeEvent): 'debug' | 'info' | 'warn' | 'error' {
     case 'step-finished':
     case 'service-settled':
     case 'probe-settled': {
-      const hasFailed = event.type === 'step-finished' ? event.failure !== undefined : event.type === 'service-settled' ? event.report.failure !== undefined : event.report.status === 'failed';
+      const hasFailed =
+        event.type === 'step-finished'
+          ? event.failure !== undefined
+          : event.type === 'service-settled'
+            ? event.report.failure !== undefined
+            : event.report.status === 'failed';
       return hasFailed ? 'error' : 'info';
     }
     default:

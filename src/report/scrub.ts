@@ -11,7 +11,12 @@ const shortestBase64 = 6;
 
 /** The values as they are, and URL-encoded, JSON-escaped and in base64; of a URL also its password; of several lines also each of them. */
 export function createScrubber(secrets: readonly string[]): Scrub {
-  const forms = new Set(secrets.flatMap(partsOf).filter((part) => part.length >= shortest).flatMap(formsOf));
+  const forms = new Set(
+    secrets
+      .flatMap(partsOf)
+      .filter((part) => part.length >= shortest)
+      .flatMap(formsOf),
+  );
   if (forms.size === 0) return (text) => text;
   // Longest first: a secret that begins with another one must not leave its end behind.
   const longestFirst = [...forms].sort((a, b) => b.length - a.length);
@@ -64,7 +69,9 @@ function base64Of(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const whole = bytes.toString('base64').replace(/=+$/, '');
   const inside = [0, 1, 2].map((offset) => {
-    const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64').replace(/=+$/, '');
+    const text = Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
     const isCutAtEnd = (offset + bytes.length) % 3 !== 0;
     return text.slice(offset === 0 ? 0 : offset + 1, isCutAtEnd ? -1 : undefined);
   });

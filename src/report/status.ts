@@ -19,7 +19,12 @@ export interface StatusView {
   readonly pending: readonly string[];
   readonly state: 'up-to-date' | 'pending' | 'unfinished' | 'error';
   readonly run: Run | null;
-  readonly lock: { readonly host: string | null; readonly pid: number | null; readonly since: string | null; readonly phase: string | null } | null;
+  readonly lock: {
+    readonly host: string | null;
+    readonly pid: number | null;
+    readonly since: string | null;
+    readonly phase: string | null;
+  } | null;
   readonly lastRun: Run | null;
   readonly backups: readonly Pick<BackupRecord, 'id' | 'createdAt' | 'bytes'>[];
   readonly ladders: readonly { readonly name: string; readonly height: number; readonly latest: number; readonly pending: number }[];
@@ -28,14 +33,24 @@ export interface StatusView {
 
 const shownTransitions = 8;
 
-export function renderStatus(status: StatusView, { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {}): readonly string[] {
+export function renderStatus(
+  status: StatusView,
+  { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {},
+): readonly string[] {
   const { product, version, run, lock, lastRun, backups, ladders, problems = [] } = status;
   const label = (name: string, text: string) => labelled(name, text, columns, ink.quiet);
   const upToDate = status.state === 'up-to-date' ? `  ${ink.quiet('up to date')}` : '';
   const [newest] = backups;
   const facts = [
-    ...(lastRun === null || lastRun.id === run?.id ? [] : label('Last run', `${lastRun.from} ${marks.arrow} ${lastRun.to}, ${outcomeText(lastRun.outcome)} ${moment(lastRun.finishedAt ?? lastRun.startedAt)}`)),
-    ...(newest === undefined ? [] : label('Backups', `${backups.length}, the newest of ${moment(newest.createdAt)} (${bytes(newest.bytes)})`)),
+    ...(lastRun === null || lastRun.id === run?.id
+      ? []
+      : label(
+          'Last run',
+          `${lastRun.from} ${marks.arrow} ${lastRun.to}, ${outcomeText(lastRun.outcome)} ${moment(lastRun.finishedAt ?? lastRun.startedAt)}`,
+        )),
+    ...(newest === undefined
+      ? []
+      : label('Backups', `${backups.length}, the newest of ${moment(newest.createdAt)} (${bytes(newest.bytes)})`)),
     ...ladders.flatMap(({ name, height, latest, pending }) =>
       label('Ladder', `${name}  ${height} of ${latest}${pending === 0 ? '' : `, ${pending} pending`}`),
     ),
@@ -52,9 +67,21 @@ export function renderStatus(status: StatusView, { ink = createInk(false), colum
 function runLines(run: Run | null, lock: StatusView['lock'], ink: Ink, columns: number): readonly string[] {
   const way = run === null ? '' : `${run.from} ${marks.arrow} ${run.to}`;
   if (lock !== null) {
-    const who = [lock.pid === null ? 'a process' : `PID ${lock.pid}`, lock.host === null ? null : `on ${lock.host}`, lock.since === null ? null : `since ${moment(lock.since)}`].filter((part) => part !== null);
+    const who = [
+      lock.pid === null ? 'a process' : `PID ${lock.pid}`,
+      lock.host === null ? null : `on ${lock.host}`,
+      lock.since === null ? null : `since ${moment(lock.since)}`,
+    ].filter((part) => part !== null);
     const what = run === null ? 'A run is going on' : `Run ${run.id} (${way}) is going on`;
-    return ['', ...hanging(`${ink.back(marks.going)} `, `${what}${lock.phase === null ? '' : `, in phase ${lock.phase}`}: ${who.join(' ')}.`, columns), ...hanging(`  ${ink.quiet(marks.arrow)} `, '"upgrade follow" watches it.', columns)];
+    return [
+      '',
+      ...hanging(
+        `${ink.back(marks.going)} `,
+        `${what}${lock.phase === null ? '' : `, in phase ${lock.phase}`}: ${who.join(' ')}.`,
+        columns,
+      ),
+      ...hanging(`  ${ink.quiet(marks.arrow)} `, '"upgrade follow" watches it.', columns),
+    ];
   }
   if (run === null) return [];
   const back = run.course === 'backwards' ? ', while rolling back' : '';
@@ -62,7 +89,11 @@ function runLines(run: Run | null, lock: StatusView['lock'], ink: Ink, columns: 
     return [
       '',
       ...hanging(`${ink.bad(marks.failed)} `, `Run ${run.id} (${way}) is stranded: its rollback could not be completed.`, columns),
-      ...hanging(`  ${ink.quiet(marks.arrow)} `, `"upgrade history ${run.id}" tells why. When the cause is mended, "upgrade rollback" tries again.`, columns),
+      ...hanging(
+        `  ${ink.quiet(marks.arrow)} `,
+        `"upgrade history ${run.id}" tells why. When the cause is mended, "upgrade rollback" tries again.`,
+        columns,
+      ),
     ];
   }
   return [
@@ -81,6 +112,8 @@ function pendingLines({ pending, latest, run }: StatusView, ink: Ink, columns: n
     ...hanging('  ', `${ink.strong(`${latest}`)} can be reached by ${count(pending.length, 'transition')}:`, columns),
     ...shown,
     ...more,
-    ...(run === null ? hanging(`  ${ink.quiet(marks.arrow)} `, '"upgrade plan" shows what would be done, "upgrade" does it.', columns) : []),
+    ...(run === null
+      ? hanging(`  ${ink.quiet(marks.arrow)} `, '"upgrade plan" shows what would be done, "upgrade" does it.', columns)
+      : []),
   ];
 }

@@ -24,7 +24,10 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));
   lines.push(...putBack(result, options));
   for (const warning of result.warnings) lines.push(...hanging(`${ink.back(marks.warning)} `, warning, columns));
-  const kept = result.outcome === 'stranded' && result.backup !== null ? [label('Backup', `${result.backup.path} (${conditionOf(result.backup, result)}); it is kept`, options)] : [];
+  const kept =
+    result.outcome === 'stranded' && result.backup !== null
+      ? [label('Backup', `${result.backup.path} (${conditionOf(result.backup, result)}); it is kept`, options)]
+      : [];
   lines.push(...kept.flat());
   if (result.next !== null) lines.push('', ...label('Next', ink.strong(result.next), options));
   return lines;
@@ -42,11 +45,19 @@ function headline(result: ResultDocument, ink: Ink): { readonly mark: string; re
     case 'nothing-to-do':
       return { mark: ink.good(marks.done), now: `is at ${version ?? to}`, how: 'Nothing to do.' };
     case 'refused':
-      return { mark: ink.bad(marks.failed), now: version === null ? 'was not touched' : `stays at ${version}`, how: `${way} was refused. Nothing was changed.` };
+      return {
+        mark: ink.bad(marks.failed),
+        now: version === null ? 'was not touched' : `stays at ${version}`,
+        how: `${way} was refused. Nothing was changed.`,
+      };
     case 'rolled-back':
       return { mark: ink.back(marks.back), now: `is at ${version ?? from}, as before`, how: `${way} ${ended} and was rolled back.` };
     case 'stopped':
-      return { mark: ink.bad(marks.failed), now: version === null ? 'stopped on its way' : `is at ${version}`, how: `${way} stopped at a failing step. The steps before it stay; the next run goes on from there.` };
+      return {
+        mark: ink.bad(marks.failed),
+        now: version === null ? 'stopped on its way' : `is at ${version}`,
+        how: `${way} stopped at a failing step. The steps before it stay; the next run goes on from there.`,
+      };
     case 'stranded':
       return {
         mark: ink.bad(`${marks.failed} STRANDED:`),
@@ -77,9 +88,16 @@ function putBack({ restored }: ResultDocument, { ink, columns }: SummaryOptions)
   const steps = new Set(restored.map(({ step }) => step));
   const [only] = steps.size === 1 ? steps : [];
   const blame = (step: string | undefined) => (step === undefined || step === only ? '' : ` (${step})`);
-  const shown = restored.slice(0, shownRestored).flatMap(({ path, why, step }) => hanging('    ', `${path}  ${ink.quiet(`${why}${blame(step)}`)}`, columns));
+  const shown = restored
+    .slice(0, shownRestored)
+    .flatMap(({ path, why, step }) => hanging('    ', `${path}  ${ink.quiet(`${why}${blame(step)}`)}`, columns));
   const more = restored.length > shownRestored ? [ink.quiet(`    … and ${restored.length - shownRestored} more`)] : [];
-  return ['', ...hanging('  ', `${ink.strong('Put back from the backup')}${only === undefined ? '' : `, after ${only}`}`, columns), ...shown, ...more];
+  return [
+    '',
+    ...hanging('  ', `${ink.strong('Put back from the backup')}${only === undefined ? '' : `, after ${only}`}`, columns),
+    ...shown,
+    ...more,
+  ];
 }
 
 /** It was good when it was written; what the way back found out since counts for more. */

@@ -28,7 +28,8 @@ export function createCommandController(service: Service, { root, state, clock }
     if (result.end !== 'exited' || result.exitCode !== 0) throw actionError(service, action, argv, result, signal);
   }
 
-  const look = (argv: readonly string[], limitMs: number, signal?: AbortSignal) => runCommand({ argv, cwd: root, timeoutMs: Math.min(limitMs, lookMs), signal });
+  const look = (argv: readonly string[], limitMs: number, signal?: AbortSignal) =>
+    runCommand({ argv, cwd: root, timeoutMs: Math.min(limitMs, lookMs), signal });
 
   async function inspect(signal?: AbortSignal): Promise<ServiceState> {
     if (commands.status !== null) {
@@ -81,7 +82,13 @@ export function createCommandController(service: Service, { root, state, clock }
   return { inspect, restart, stop, start, health, lastOutput, isObservable };
 }
 
-function actionError({ name, timeoutMs }: Service, action: Action, argv: readonly string[], { end, account, lines }: CommandResult, signal?: AbortSignal) {
+function actionError(
+  { name, timeoutMs }: Service,
+  action: Action,
+  argv: readonly string[],
+  { end, account, lines }: CommandResult,
+  signal?: AbortSignal,
+) {
   const command = argv.join(' ');
   if (end === 'aborted') return new UpgradeError([cancelled(signal)]);
   if (end === 'timed-out') return fail('SERVICE_COMMAND_TIMEOUT', { service: name, action, command, timeoutMs }, { log: lines });

@@ -29,7 +29,9 @@ async function startOnLinux(pid: number): Promise<string | null> {
 }
 
 async function startElsewhere(pid: number): Promise<string | null> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { timeout: 5_000 }).catch(() => ({ stdout: '' }));
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { timeout: 5_000 }).catch(() => ({
+    stdout: '',
+  }));
   const [, state, start] = /^(\S+)\s+(.+?)\s*$/.exec(stdout.trim()) ?? [];
   return state === undefined || start === undefined || state.startsWith('Z') ? null : start;
 }

@@ -13,7 +13,8 @@ const actions = ['restart', 'stop', 'start', 'health', 'status'] as const;
 /** All findings at once, in the order of the config. Reads, writes nothing, starts nothing. */
 export async function serviceFindings(config: Pick<Config, 'root' | 'services'>): Promise<readonly Finding[]> {
   const perService = Object.values(config.services).map(async (service) => {
-    if (controllers[service.kind] === null) return [finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind }))];
+    if (controllers[service.kind] === null)
+      return [finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind }))];
     return service.kind === 'command' ? commandFindings(service, config.root) : [];
   });
   return (await Promise.all(perService)).flat();
@@ -25,13 +26,16 @@ async function commandFindings(service: ServiceOf<'command'>, root: string): Pro
   if (commands.restart === null && (commands.stop === null || commands.start === null)) {
     findings.push(finding('block', failure('SERVICE_ACTION_MISSING', { service: name, action: 'restart' })));
   }
-  if (service.stopDuringUpgrade && commands.stop === null) findings.push(finding('block', failure('SERVICE_ACTION_MISSING', { service: name, action: 'stop' })));
-  if (commands.health === null && commands.status === null && pidFile === null) findings.push(finding('warn', failure('SERVICE_NOT_OBSERVABLE', { service: name })));
+  if (service.stopDuringUpgrade && commands.stop === null)
+    findings.push(finding('block', failure('SERVICE_ACTION_MISSING', { service: name, action: 'stop' })));
+  if (commands.health === null && commands.status === null && pidFile === null)
+    findings.push(finding('warn', failure('SERVICE_NOT_OBSERVABLE', { service: name })));
   for (const action of actions) {
     const executable = commands[action]?.[0];
     if (executable === undefined) continue;
     const problem = await executableProblem(executable, root);
-    if (problem !== null) findings.push(finding('block', failure('SERVICE_EXECUTABLE_MISSING', { service: name, action, executable, problem })));
+    if (problem !== null)
+      findings.push(finding('block', failure('SERVICE_EXECUTABLE_MISSING', { service: name, action, executable, problem })));
   }
   return findings;
 }

@@ -34,7 +34,11 @@ const mostSpells = 4;
 /** How long a service that had been well may be gone before it counts as dead: somebody may be starting it again. */
 const shortestMourningMs = 1_000;
 
-export async function waitUntilWell(controller: ServiceController, service: ServiceConfig, { before, signal, clock }: Watch): Promise<ServiceReport> {
+export async function waitUntilWell(
+  controller: ServiceController,
+  service: ServiceConfig,
+  { before, signal, clock }: Watch,
+): Promise<ServiceReport> {
   const started = clock.monotonic();
   const deadline = started + service.timeoutMs;
   const report = async (status: ServiceReport['status'], problem?: Failure, log?: readonly string[]): Promise<ServiceReport> => ({
@@ -50,7 +54,9 @@ export async function waitUntilWell(controller: ServiceController, service: Serv
   let pause = shortestPauseMs;
   for (;;) {
     if (signal?.aborted === true) return report('unhealthy', cancelled(signal));
-    const sight = await lookAt(controller, before, Math.max(deadline - clock.monotonic(), shortestPauseMs * 10), signal).catch((error: unknown) => failuresOf(error));
+    const sight = await lookAt(controller, before, Math.max(deadline - clock.monotonic(), shortestPauseMs * 10), signal).catch(
+      (error: unknown) => failuresOf(error),
+    );
     const now = clock.monotonic();
     if ('length' in sight) return report('unhealthy', sight[0]);
 
@@ -59,9 +65,11 @@ export async function waitUntilWell(controller: ServiceController, service: Serv
       spell = sight.state === 'well' ? { since: now, identity: sight.identity } : null;
       if (spell !== null) spells += 1;
     }
-    if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs) return report(sight.hasHealth ? 'healthy' : 'running');
+    if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs)
+      return report(sight.hasHealth ? 'healthy' : 'running');
 
-    const isDead = sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
+    const isDead =
+      sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
     if (isDead || spells >= mostSpells || (spell === null && now >= deadline)) {
       const { status, problem, log } = account(service, sight, spells, lastSpell?.lastedMs ?? null);
       return report(status, problem, log);
@@ -77,18 +85,30 @@ async function lookAt(controller: ServiceController, before: ServiceState | null
   if (!isRunning) return { state: 'gone' };
   if (identity !== null && identity === before?.identity) return { state: 'same', identity };
   const health = await controller.health(limitMs, signal);
-  return health.state === 'unhealthy' ? { state: 'unhealthy', identity, health } : { state: 'well', identity, hasHealth: health.state === 'healthy' };
+  return health.state === 'unhealthy'
+    ? { state: 'unhealthy', identity, health }
+    : { state: 'well', identity, hasHealth: health.state === 'healthy' };
 }
 
-function account(service: ServiceConfig, sight: Sight, spells: number, lastedMs: number | null): { status: ServiceReport['status']; problem: Failure; log?: readonly string[] } {
+function account(
+  service: ServiceConfig,
+  sight: Sight,
+  spells: number,
+  lastedMs: number | null,
+): { status: ServiceReport['status']; problem: Failure; log?: readonly string[] } {
   const { name, timeoutMs, stableForMs } = service;
   const wasWell = lastedMs !== null;
-  if (spells > 1 && wasWell) return { status: 'unhealthy', problem: failure('SERVICE_UNSTABLE', { service: name, times: spells, stableForMs }) };
+  if (spells > 1 && wasWell)
+    return { status: 'unhealthy', problem: failure('SERVICE_UNSTABLE', { service: name, times: spells, stableForMs }) };
   switch (sight.state) {
     case 'same':
       return { status: 'not-restarted', problem: failure('SERVICE_NOT_RESTARTED', { service: name, identity: sight.identity }) };
     case 'unhealthy':
-      return { status: 'unhealthy', problem: failure('SERVICE_UNHEALTHY', { service: name, timeoutMs, command: sight.health.asked, account: sight.health.account }), log: sight.health.log };
+      return {
+        status: 'unhealthy',
+        problem: failure('SERVICE_UNHEALTHY', { service: name, timeoutMs, command: sight.health.asked, account: sight.health.account }),
+        log: sight.health.log,
+      };
     default:
       if (wasWell) return { status: 'stopped', problem: failure('SERVICE_DIED', { service: name, afterMs: lastedMs }) };
       return { status: 'stopped', problem: failure('SERVICE_NOT_RUNNING', { service: name, timeoutMs }) };

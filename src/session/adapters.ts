@@ -27,5 +27,7 @@ export function createAdapters(config: Config): ReadingPorts {
 
 /** A PID file that is set back names a process that is long gone, or somebody else's. */
 function pidFiles(config: Config): readonly string[] {
-  return Object.values(config.services).flatMap((service) => (service.kind === 'command' && service.pidFile !== null ? [service.pidFile] : []));
+  return Object.values(config.services).flatMap((service) =>
+    service.kind === 'command' && service.pidFile !== null ? [service.pidFile] : [],
+  );
 }

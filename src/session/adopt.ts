@@ -9,7 +9,15 @@ import { readIndexRecord } from '../discover/ladder-index.ts';
 import { acquireLock } from '../lock/lock.ts';
 import type { Config, LadderConfig } from '../model/config.ts';
 import { fail, failure, failuresOf, messageOf, UpgradeError, type Failure } from '../model/failure.ts';
-import type { Bookkeeping, BookkeepingSource, LadderBaseline, LadderFile, LadderOnDisk, LadderStep, RecordedStep } from '../model/ladder.ts';
+import type {
+  Bookkeeping,
+  BookkeepingSource,
+  LadderBaseline,
+  LadderFile,
+  LadderOnDisk,
+  LadderStep,
+  RecordedStep,
+} from '../model/ladder.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Finding } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
@@ -71,7 +79,9 @@ export async function adoptLadders(config: Config, adapters: ReadingPorts, optio
     const ladders = await inspectAll(config, wanted, await journal.ladderBaselines(), isNamed);
     if (ladders.some(({ status }) => status === 'blocked')) return { dryRun: false, ladders };
     const at = adapters.clock.now();
-    const adopted = ladders.flatMap((ladder) => (ladder.status === 'adopted' && ladder.source !== null ? [recordOf(config, ladder, ladder.source, at)] : []));
+    const adopted = ladders.flatMap((ladder) =>
+      ladder.status === 'adopted' && ladder.source !== null ? [recordOf(config, ladder, ladder.source, at)] : [],
+    );
     if (adopted.length > 0) await journal.adoptLadders(adopted);
     return { dryRun: false, ladders };
   });
@@ -86,18 +96,30 @@ function wantedLadders(config: Config, name: string | undefined): readonly (read
   const known = Object.keys(config.ladders);
   if (known.length === 0) throw fail('LADDERS_MISSING', {}, { place: { file: config.file } });
   const all = Object.entries(config.ladders).filter(([ladder]) => name === undefined || ladder === name);
-  if (name !== undefined && all.length === 0) throw fail('LADDER_UNKNOWN', { ladder: name, nearest: nearest(name, known), known }, { place: { file: config.file } });
+  if (name !== undefined && all.length === 0)
+    throw fail('LADDER_UNKNOWN', { ladder: name, nearest: nearest(name, known), known }, { place: { file: config.file } });
   return all;
 }
 
-async function inspectAll(config: Config, wanted: readonly (readonly [string, LadderConfig])[], baselines: readonly LadderBaseline[], isNamed: boolean): Promise<readonly AdoptedLadder[]> {
+async function inspectAll(
+  config: Config,
+  wanted: readonly (readonly [string, LadderConfig])[],
+  baselines: readonly LadderBaseline[],
+  isNamed: boolean,
+): Promise<readonly AdoptedLadder[]> {
   const found: AdoptedLadder[] = [];
   for (const [name, ladder] of wanted) {
     found.push(await inspect(config, name, ladder, baselines.find((baseline) => baseline.ladder === name) ?? null));
   }
   // Asked for by name, or alone, a ladder without a record is an error; among others it is one that is new.
   const hasOthers = !isNamed && found.some((one) => !isUnrecorded(one));
-  return hasOthers ? found.map((one) => (isUnrecorded(one) ? { ...one, status: 'nothing-recorded', problems: one.problems.map((problem) => ({ ...problem, level: 'info' })) } : one)) : found;
+  return hasOthers
+    ? found.map((one) =>
+        isUnrecorded(one)
+          ? { ...one, status: 'nothing-recorded', problems: one.problems.map((problem) => ({ ...problem, level: 'info' })) }
+          : one,
+      )
+    : found;
 }
 
 function isUnrecorded({ source, problems }: AdoptedLadder): boolean {
@@ -110,24 +132,58 @@ async function inspect(config: Config, name: string, ladder: LadderConfig, basel
   const onDisk = readLadder(name, ladder);
   const compared = source === null ? nothingToCompare : compare(name, applied, onDisk, ladder);
   const height = applied.at(-1)?.number ?? 0;
-  const problems = dedupe([...record.problems, ...(source === null ? [] : onDisk.problems.map((problem) => ({ ...problem, level: problem.level === 'block' && isHarmless(problem) ? ('warn' as const) : problem.level }))), ...compared.problems]);
+  const problems = dedupe([
+    ...record.problems,
+    ...(source === null
+      ? []
+      : onDisk.problems.map((problem) => ({
+          ...problem,
+          level: problem.level === 'block' && isHarmless(problem) ? ('warn' as const) : problem.level,
+        }))),
+    ...compared.problems,
+  ]);
   const isBlocked = problems.some(({ level }) => level === 'block');
-  const base = { name, source, height, steps: applied, gaps: compared.gaps, duplicates: duplicatesIn(applied, onDisk), missing: compared.missing, changed: compared.changed };
+  const base = {
+    name,
+    source,
+    height,
+    steps: applied,
+    gaps: compared.gaps,
+    duplicates: duplicatesIn(applied, onDisk),
+    missing: compared.missing,
+    changed: compared.changed,
+  };
   if (isBlocked || baseline === null) return { ...base, status: isBlocked ? 'blocked' : 'adopted', problems };
   if (baseline.fingerprint === fingerprintOf(applied)) return { ...base, status: 'already-adopted', problems };
-  const refused = failure('LADDER_ALREADY_ADOPTED', { ladder: name, adoptedAt: baseline.adoptedAt, baseline: baseline.height, found: height }, { place: { file: source?.file ?? config.file } });
+  const refused = failure(
+    'LADDER_ALREADY_ADOPTED',
+    { ladder: name, adoptedAt: baseline.adoptedAt, baseline: baseline.height, found: height },
+    { place: { file: source?.file ?? config.file } },
+  );
   return { ...base, status: 'blocked', problems: [...problems, asFinding('block', refused)] };
 }
 
 async function recordOfLadder(config: Config, name: string, ladder: LadderConfig): Promise<Bookkeeping> {
-  const blocked = (problems: readonly Failure[]): Bookkeeping => ({ source: null, applied: [], problems: problems.map((problem) => asFinding('block', problem)) });
+  const blocked = (problems: readonly Failure[]): Bookkeeping => ({
+    source: null,
+    applied: [],
+    problems: problems.map((problem) => asFinding('block', problem)),
+  });
   if (ladder.kind === 'index') return readIndexRecord({ ladder: name, index: ladder.index, dir: ladder.dir });
   const known = Object.keys(config.databases);
   const database = ladder.database ?? (known.length === 1 ? known[0] : undefined);
   const found = database === undefined ? undefined : config.databases[database];
-  if (database === undefined || found === undefined) return blocked([failure('LADDER_DATABASE_MISSING', { ladder: name, known }, { place: { file: config.file } })]);
+  if (database === undefined || found === undefined)
+    return blocked([failure('LADDER_DATABASE_MISSING', { ladder: name, known }, { place: { file: config.file } })]);
   if (found.kind === 'postgres') return blocked([failure('LADDER_POSTGRES', { ladder: name, database }, { place: { file: config.file } })]);
-  if (!existsSync(found.file)) return blocked([failure('LADDER_BOOKKEEPING_MISSING', { ladder: name, file: `${found.file}, which does not exist,`, found: [] }, { place: { file: found.file } })]);
+  if (!existsSync(found.file))
+    return blocked([
+      failure(
+        'LADDER_BOOKKEEPING_MISSING',
+        { ladder: name, file: `${found.file}, which does not exist,`, found: [] },
+        { place: { file: found.file } },
+      ),
+    ]);
   try {
     return await readSqliteRecord({ ladder: name, database, file: found.file });
   } catch (error) {
@@ -151,7 +207,8 @@ function compare(ladder: string, applied: readonly RecordedStep[], { files }: La
   const height = applied.at(-1)?.number ?? 0;
   const until = files.findLastIndex(({ number }) => numbers.has(number));
   const gaps = files.slice(0, Math.max(0, until)).flatMap(({ number }) => (numbers.has(number) ? [] : [number]));
-  const problems: Finding[] = gaps.length === 0 ? [] : [asFinding('warn', failure('LADDER_GAP', { ladder, numbers: gaps, height }, { place: { file: dir } }))];
+  const problems: Finding[] =
+    gaps.length === 0 ? [] : [asFinding('warn', failure('LADDER_GAP', { ladder, numbers: gaps, height }, { place: { file: dir } }))];
   const missing: number[] = [];
   const changed: number[] = [];
   for (const step of applied) {
@@ -159,14 +216,24 @@ function compare(ladder: string, applied: readonly RecordedStep[], { files }: La
     if (file === null) {
       missing.push(step.number);
       const wanted = path.join(dir, /\.[a-z]+$/.test(step.name) ? step.name : `${step.name}.…`);
-      problems.push(asFinding('warn', failure('LADDER_FILE_MISSING', { ladder, step: step.name, wanted }, { place: { file: wanted.replace(/\.…$/, '') } })));
+      problems.push(
+        asFinding(
+          'warn',
+          failure('LADDER_FILE_MISSING', { ladder, step: step.name, wanted }, { place: { file: wanted.replace(/\.…$/, '') } }),
+        ),
+      );
       continue;
     }
     if (step.sha256 === null) continue;
     const actual = sha256Of(file.file);
     if (actual === null || actual === step.sha256) continue;
     changed.push(step.number);
-    problems.push(asFinding('warn', failure('LADDER_STEP_EDITED', { ladder, step: step.name, recorded: step.sha256, actual }, { place: { file: file.file } })));
+    problems.push(
+      asFinding(
+        'warn',
+        failure('LADDER_STEP_EDITED', { ladder, step: step.name, recorded: step.sha256, actual }, { place: { file: file.file } }),
+      ),
+    );
   }
   return { gaps, missing, changed, problems };
 }
@@ -188,21 +255,35 @@ function isHarmless({ code }: Finding): boolean {
   return code === 'LADDER_FILE_NAME' || code === 'LADDER_SCRIPT_MISSING' || code === 'LADDER_DUPLICATE';
 }
 
-function recordOf(config: Config, { name, height, steps }: AdoptedLadder, source: BookkeepingSource, at: string): { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] } {
+function recordOf(
+  config: Config,
+  { name, height, steps }: AdoptedLadder,
+  source: BookkeepingSource,
+  at: string,
+): { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] } {
   const ladder = config.ladders[name];
   const files = ladder === undefined ? [] : readLadder(name, ladder).files;
   return {
     baseline: { ladder: name, height, source, adoptedAt: at, fingerprint: fingerprintOf(steps) },
     steps: steps.map((step) => {
       const file = step.sha256 === null ? fileOf(step, files) : null;
-      return { ladder: name, number: step.number, name: step.name, sha256: step.sha256 ?? (file === null ? null : sha256Of(file.file)), runId: null, appliedAt: step.appliedAt ?? at };
+      return {
+        ladder: name,
+        number: step.number,
+        name: step.name,
+        sha256: step.sha256 ?? (file === null ? null : sha256Of(file.file)),
+        runId: null,
+        appliedAt: step.appliedAt ?? at,
+      };
     }),
   };
 }
 
 /** Tells whether an old record still says what was adopted. */
 function fingerprintOf(steps: readonly RecordedStep[]): string {
-  return createHash('sha256').update(JSON.stringify(steps.map(({ number, name, sha256 }) => [number, name, sha256]))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(steps.map(({ number, name, sha256 }) => [number, name, sha256])))
+    .digest('hex');
 }
 
 function sha256Of(file: string): string | null {

@@ -55,7 +55,12 @@ export async function exportBackup(config: Config, { backups }: ReadingPorts, id
 }
 
 /** What stood in the way is put aside under `state/aside/<time>`, never deleted. */
-export async function restoreBackup(config: Config, adapters: ReadingPorts, id: string, { paths, dryRun }: RestoreOptions): Promise<RestoreReport> {
+export async function restoreBackup(
+  config: Config,
+  adapters: ReadingPorts,
+  id: string,
+  { paths, dryRun }: RestoreOptions,
+): Promise<RestoreReport> {
   const record = await find(config, id);
   if (dryRun === true) return wouldRestore(config.root, adapters, record, paths);
   return locked(config, adapters, async (journal) => {
@@ -78,12 +83,21 @@ async function closeStranded(journal: Journal, run: RunRecord, { id }: BackupRec
 }
 
 /** What `restore` would do, by the same rules. Throws RESTORE_PATH_UNKNOWN. */
-async function wouldRestore(root: string, { backups }: ReadingPorts, record: BackupRecord, paths: readonly string[] = []): Promise<RestoreReport> {
+async function wouldRestore(
+  root: string,
+  { backups }: ReadingPorts,
+  record: BackupRecord,
+  paths: readonly string[] = [],
+): Promise<RestoreReport> {
   const manifest = await readManifest(record);
-  const databases = new Map<string, string>(manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])));
+  const databases = new Map<string, string>(
+    manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])),
+  );
   const wanted = paths.map((given) => databases.get(given) ?? path.relative(root, path.resolve(root, given)));
   for (const [at, one] of wanted.entries()) {
-    const isKnown = manifest.entries.some((entry) => isWithin(shownPath(entry), one)) || manifest.sources.some((source) => source.kind === 'tree' && isWithin(one, source.path));
+    const isKnown =
+      manifest.entries.some((entry) => isWithin(shownPath(entry), one)) ||
+      manifest.sources.some((source) => source.kind === 'tree' && isWithin(one, source.path));
     if (!isKnown) throw fail('RESTORE_PATH_UNKNOWN', { id: record.id, path: paths[at] ?? one });
   }
   const inScope = (shown: string): boolean => wanted.length === 0 || wanted.some((one) => isWithin(shown, one));

@@ -13,5 +13,9 @@ export interface CheckReport {
 
 export async function checkMigrations(config: Config): Promise<CheckReport> {
   const { transitions, problems } = await readTransitions(config, 'all', { describeModules });
-  return { problems: [...problems, ...ladderProblems(config)], transitions: transitions.length, steps: transitions.reduce((sum, { steps }) => sum + steps.length, 0) };
+  return {
+    problems: [...problems, ...ladderProblems(config)],
+    transitions: transitions.length,
+    steps: transitions.reduce((sum, { steps }) => sum + steps.length, 0),
+  };
 }

@@ -25,7 +25,21 @@ export async function startDetached(config: Config, clock: Clock, opened: Opened
   const runId = ulid();
   const said = path.join(os.tmpdir(), `rungs-${runId}.log`);
   const output = openSync(said, 'wx', 0o600);
-  const words = ['--config', config.file, '--root', config.root, '--from', plan.from, '--to', plan.to, '--plan-hash', plan.hash, '--run-id', runId, '--yes'];
+  const words = [
+    '--config',
+    config.file,
+    '--root',
+    config.root,
+    '--from',
+    plan.from,
+    '--to',
+    plan.to,
+    '--plan-hash',
+    plan.hash,
+    '--run-id',
+    runId,
+    '--yes',
+  ];
   if (plan.direction === 'down') words.push('--allow-downgrade');
   const child = spawn(process.execPath, [executable(), ...words], {
     cwd: opened.cwd ?? process.cwd(),

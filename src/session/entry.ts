@@ -39,9 +39,13 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       const journal = await hold();
       await refuseOpenRun(journal);
       const installed = await adapters.installation.readVersion();
-      if (installed !== null && installed !== plan.from) throw fail('VERSION_CHANGED', { expected: plan.from, actual: installed }, { phase: 'preflight' });
+      if (installed !== null && installed !== plan.from)
+        throw fail('VERSION_CHANGED', { expected: plan.from, actual: installed }, { phase: 'preflight' });
       writeDurably(path.join(runDir(config, runId), 'plan.json'), JSON.stringify(plan));
-      await journal.createRun({ ...plan, id: runId, planHash: plan.hash, startedAt: adapters.clock.now(), host: os.hostname(), pid: process.pid }, plan);
+      await journal.createRun(
+        { ...plan, id: runId, planHash: plan.hash, startedAt: adapters.clock.now(), host: os.hostname(), pid: process.pid },
+        plan,
+      );
       events.emit({ type: 'run-started', product: plan.product, from: plan.from, to: plan.to, steps: countSteps(plan), resumed: false });
       return { kind: 'go' };
     },

@@ -22,7 +22,11 @@ const pollMs = 100;
 const looksAfterHolder = 3;
 
 /** Ends after `run-finished`, or when nobody works on the run any more. Throws RUN_UNKNOWN. */
-export async function* followRun(config: Config, clock: Clock, { runId, afterSeq = 0, signal, appearWithinMs = 0 }: FollowRequest): AsyncGenerator<UpgradeEvent> {
+export async function* followRun(
+  config: Config,
+  clock: Clock,
+  { runId, afterSeq = 0, signal, appearWithinMs = 0 }: FollowRequest,
+): AsyncGenerator<UpgradeEvent> {
   const id = await existingRun(config, clock, runId, appearWithinMs);
   let seq = afterSeq;
   let looksLeft = looksAfterHolder;
@@ -46,7 +50,10 @@ async function existingRun(config: Config, clock: Clock, wanted: string | undefi
   const deadline = clock.monotonic() + appearWithinMs;
   for (;;) {
     const found = existsSync(config.state)
-      ? await readJournal(config, async (journal) => (wanted === undefined ? (await journal?.runs(1))?.[0] : await journal?.run(wanted)) ?? null)
+      ? await readJournal(
+          config,
+          async (journal) => (wanted === undefined ? (await journal?.runs(1))?.[0] : await journal?.run(wanted)) ?? null,
+        )
       : null;
     if (found !== null) return found.id;
     if (clock.monotonic() >= deadline) throw fail('RUN_UNKNOWN', { id: wanted ?? '(none was ever begun)' });

@@ -22,10 +22,15 @@ export interface LaddersRecord {
 }
 
 export function readLadder(ladder: string, config: LadderConfig): LadderOnDisk {
-  return config.kind === 'index' ? readIndexLadder({ ladder, index: config.index, dir: config.dir }) : readFolderLadder({ ladder, dir: config.dir });
+  return config.kind === 'index'
+    ? readIndexLadder({ ladder, index: config.index, dir: config.dir })
+    : readFolderLadder({ ladder, dir: config.dir });
 }
 
-export function ladderStatuses(config: Pick<Config, 'ladders'>, { baselines, steps }: LaddersRecord): { readonly ladders: readonly LadderStatus[]; readonly problems: readonly Failure[] } {
+export function ladderStatuses(
+  config: Pick<Config, 'ladders'>,
+  { baselines, steps }: LaddersRecord,
+): { readonly ladders: readonly LadderStatus[]; readonly problems: readonly Failure[] } {
   const problems: Failure[] = [];
   const ladders = Object.entries(config.ladders).map(([name, ladder]): LadderStatus => {
     const onDisk = readLadder(name, ladder);
@@ -33,7 +38,12 @@ export function ladderStatuses(config: Pick<Config, 'ladders'>, { baselines, ste
     const applied = new Set(steps.filter((step) => step.ladder === name).map(({ number }) => number));
     // Of an index ladder the order of the array counts: its last number need not be its highest.
     const height = baselines.find((baseline) => baseline.ladder === name)?.height ?? Math.max(0, ...applied);
-    return { name, height, latest: onDisk.files.at(-1)?.number ?? 0, pending: onDisk.files.filter(({ number }) => !applied.has(number)).length };
+    return {
+      name,
+      height,
+      latest: onDisk.files.at(-1)?.number ?? 0,
+      pending: onDisk.files.filter(({ number }) => !applied.has(number)).length,
+    };
   });
   return { ladders, problems };
 }

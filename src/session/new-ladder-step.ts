@@ -23,7 +23,12 @@ interface Request {
 export async function newLadderStep(config: Config, request: Request): Promise<{ readonly file: string; readonly index?: string }> {
   const ladder = config.ladders[request.ladder];
   const known = Object.keys(config.ladders);
-  if (ladder === undefined) throw fail('LADDER_UNKNOWN', { ladder: request.ladder, nearest: nearest(request.ladder, known), known }, { place: { file: config.file } });
+  if (ladder === undefined)
+    throw fail(
+      'LADDER_UNKNOWN',
+      { ladder: request.ladder, nearest: nearest(request.ladder, known), known },
+      { place: { file: config.file } },
+    );
   if (ladder.kind === 'folder') return { file: inFolder(ladder, request) };
   return inIndex(ladder, ladder.index, request);
 }
@@ -39,7 +44,11 @@ function inFolder(ladder: LadderConfig & { readonly kind: 'folder' }, { ladder: 
   return file;
 }
 
-async function inIndex(ladder: LadderConfig, index: string, { ladder: name, name: title, kind, text }: Request): Promise<{ readonly file: string; readonly index: string }> {
+async function inIndex(
+  ladder: LadderConfig,
+  index: string,
+  { ladder: name, name: title, kind, text }: Request,
+): Promise<{ readonly file: string; readonly index: string }> {
   const chosen = kind ?? 'sh';
   if (chosen !== 'sh' && chosen !== 'py') throw fail('NEW_STEP_KIND', { kind: chosen, ladder: name, known: ['sh', 'py'] });
   const { problems } = readLadder(name, ladder);
@@ -47,7 +56,11 @@ async function inIndex(ladder: LadderConfig, index: string, { ladder: name, name
   if (blocking.length > 0) throw new UpgradeError(blocking);
   const before = readFileSync(index, 'utf8');
   const value: unknown = JSON.parse(before.replace(/^\uFEFF/, ''));
-  const list = Array.isArray(value) ? value : typeof value === 'object' && value !== null && 'migrations' in value && Array.isArray(value.migrations) ? value.migrations : [];
+  const list = Array.isArray(value)
+    ? value
+    : typeof value === 'object' && value !== null && 'migrations' in value && Array.isArray(value.migrations)
+      ? value.migrations
+      : [];
   // Also above those whose script is gone.
   const ids = list.map((entry: unknown) => (typeof entry === 'object' && entry !== null && 'id' in entry ? Number(entry.id) : 0));
   const id = String(Math.max(0, ...ids) + 1).padStart(8, '0');

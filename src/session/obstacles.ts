@@ -21,5 +21,11 @@ export async function obstacles(config: Config): Promise<readonly Finding[]> {
 }
 
 function asFindings(error: unknown): readonly Finding[] {
-  return failuresOf(error).map(({ code, message, hint, place }) => ({ level: 'block', code, message, hint, ...(place === undefined ? {} : { place }) }));
+  return failuresOf(error).map(({ code, message, hint, place }) => ({
+    level: 'block',
+    code,
+    message,
+    hint,
+    ...(place === undefined ? {} : { place }),
+  }));
 }

@@ -44,7 +44,13 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   if (problems.length > 0) throw new UpgradeError((await readTransitions(config, 'all', { describeModules })).problems);
   const archived = options.allowDowngrade === true ? await archivedHeaders(config, committed) : [];
   const graph = [...live.filter(({ id }) => !archived.some((copy) => copy.id === id)), ...archived];
-  const request = { installed, from, to, allowDowngrade: options.allowDowngrade, committedPath: committed.map(({ transition }) => transition) };
+  const request = {
+    installed,
+    from,
+    to,
+    allowDowngrade: options.allowDowngrade,
+    committedPath: committed.map(({ transition }) => transition),
+  };
   const route = choosePath({ ...request, transitions: graph });
   if (route.kind === 'nothing-to-do') return nothingToDo(config, route.version, graph);
   const read = await readSteps(config, liveGraph, route.ids, route.direction === 'down' ? committed : []);
@@ -58,7 +64,10 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
 
 /** The whole preflight: what reading found, and what the machine, databases and services say. */
 export async function findingsFor(config: Config, adapters: ReadingPorts, plan: PreparedPlan): Promise<readonly Finding[]> {
-  const [appliedSteps, services] = await Promise.all([readJournal(config, async (journal) => (await journal?.appliedSteps()) ?? []), serviceFindings(config)]);
+  const [appliedSteps, services] = await Promise.all([
+    readJournal(config, async (journal) => (await journal?.appliedSteps()) ?? []),
+    serviceFindings(config),
+  ]);
   const facts: PreflightFacts = {
     plan,
     config,
@@ -103,17 +112,28 @@ type Committed = readonly { readonly transition: string; readonly runId: string 
 /** The folders as they were when they were applied: what a downgrade goes by, also where the folder has changed or is gone. */
 async function archivedHeaders(config: Config, committed: Committed): Promise<readonly TransitionHeader[]> {
   const read = await Promise.all(
-    [...byRun(config, committed)].map(async ([copies, ids]) => (await readTransitionGraph({ ...config, migrations: copies })).transitions.filter(({ id }) => ids.includes(id))),
+    [...byRun(config, committed)].map(async ([copies, ids]) =>
+      (await readTransitionGraph({ ...config, migrations: copies })).transitions.filter(({ id }) => ids.includes(id)),
+    ),
   );
   return read.flat();
 }
 
 async function readSteps(config: Config, graph: TransitionGraph, ids: readonly string[], committed: Committed): Promise<ReadTransitions> {
-  const archives = [...byRun(config, committed.filter(({ transition }) => ids.includes(transition)))];
+  const archives = [
+    ...byRun(
+      config,
+      committed.filter(({ transition }) => ids.includes(transition)),
+    ),
+  ];
   const inArchives = new Set(archives.flatMap(([, found]) => found));
   const reads = await Promise.all([
     ...archives.map(([copies, found]) => readTransitions({ ...config, migrations: copies }, found, { describeModules })),
-    readTransitions(config, ids.filter((id) => !inArchives.has(id)), { describeModules, graph }),
+    readTransitions(
+      config,
+      ids.filter((id) => !inArchives.has(id)),
+      { describeModules, graph },
+    ),
   ]);
   return {
     transitions: reads.flatMap(({ transitions }) => transitions),

@@ -2,7 +2,17 @@
 import type { UpgradeEvent } from '../model/event.ts';
 import type { Failure } from '../model/failure.ts';
 import type { Plan } from '../model/plan.ts';
-import type { BackupReport, Outcome, PhaseReport, ProbeReport, ResultDocument, RestoredPath, ServiceReport, StepRecord, StepReport } from '../model/run.ts';
+import type {
+  BackupReport,
+  Outcome,
+  PhaseReport,
+  ProbeReport,
+  ResultDocument,
+  RestoredPath,
+  ServiceReport,
+  StepRecord,
+  StepReport,
+} from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 
 export interface ResultFacts {
@@ -33,7 +43,11 @@ export function createResultBuilder(): { onEvent(event: UpgradeEvent): void; doc
           break;
         case 'phase-finished':
           // A phase that a resume entered again has taken the time of both.
-          phases.set(event.phase, { name: event.phase, status: event.status, durationMs: (phases.get(event.phase)?.durationMs ?? 0) + event.durationMs });
+          phases.set(event.phase, {
+            name: event.phase,
+            status: event.status,
+            durationMs: (phases.get(event.phase)?.durationMs ?? 0) + event.durationMs,
+          });
           break;
         case 'backup-verified':
           backup = event.backup;
@@ -80,7 +94,12 @@ export function createResultBuilder(): { onEvent(event: UpgradeEvent): void; doc
 
 function stepReport({ stepId, status, durationMs, attempts, failure }: StepRecord, outcome: Outcome): StepReport {
   const told = failure !== null && (status === 'reverted' || status === 'failed') ? 'failed' : status;
-  return { id: stepId, status: outcome !== 'refused' && told === 'pending' ? 'not-run' : told, durationMs: Math.round((durationMs ?? 0) * 100) / 100, attempts };
+  return {
+    id: stepId,
+    status: outcome !== 'refused' && told === 'pending' ? 'not-run' : told,
+    durationMs: Math.round((durationMs ?? 0) * 100) / 100,
+    attempts,
+  };
 }
 
 function nextCommand(outcome: Outcome, runId: string | null, cause: Failure | null): string | null {

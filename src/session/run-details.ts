@@ -26,6 +26,10 @@ export async function runDetails(config: Config, runId: string): Promise<RunDeta
 function logsOf(dir: string): readonly string[] {
   const logs = path.join(dir, 'logs');
   const own = path.join(dir, 'run.log');
-  const ofSteps = existsSync(logs) ? readdirSync(logs, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [path.join(entry.parentPath, entry.name)] : [])) : [];
+  const ofSteps = existsSync(logs)
+    ? readdirSync(logs, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+        entry.isFile() ? [path.join(entry.parentPath, entry.name)] : [],
+      )
+    : [];
   return [...(existsSync(own) ? [own] : []), ...ofSteps.toSorted()];
 }

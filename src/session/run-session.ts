@@ -107,7 +107,12 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
       version,
       durationMs: adapters.clock.monotonic() - startedAt,
       // A rollback that failed is what somebody has to see to; its cause comes after it.
-      failures: outcome === 'committed' ? [] : rollbackFailure === null ? causes : [rollbackFailure, ...causes.filter((cause) => cause !== rollbackFailure)],
+      failures:
+        outcome === 'committed'
+          ? []
+          : rollbackFailure === null
+            ? causes
+            : [rollbackFailure, ...causes.filter((cause) => cause !== rollbackFailure)],
       steps: isRecorded ? await journal.stepRecords(runId) : [],
     });
     const told = scrub === null ? document : scrubValue(document, scrub);

@@ -21,14 +21,22 @@ export interface StatusDocument {
   readonly pending: readonly string[];
   readonly state: 'up-to-date' | 'pending' | 'unfinished' | 'error';
   readonly run: RunSummary | null;
-  readonly lock: { readonly host: string | null; readonly pid: number | null; readonly since: string | null; readonly phase: string | null } | null;
+  readonly lock: {
+    readonly host: string | null;
+    readonly pid: number | null;
+    readonly since: string | null;
+    readonly phase: string | null;
+  } | null;
   readonly lastRun: RunSummary | null;
   readonly backups: readonly BackupRecord[];
   readonly ladders: readonly LadderStatus[];
   readonly problems: readonly Failure[];
 }
 
-export type RunSummary = Pick<RunRecord, 'id' | 'from' | 'to' | 'direction' | 'phase' | 'course' | 'startedAt' | 'finishedAt' | 'outcome' | 'failure' | 'attempts'>;
+export type RunSummary = Pick<
+  RunRecord,
+  'id' | 'from' | 'to' | 'direction' | 'phase' | 'course' | 'startedAt' | 'finishedAt' | 'outcome' | 'failure' | 'attempts'
+>;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
   const { runs, backups, baselines, steps } = await readJournal(config, async (journal) => ({
@@ -75,6 +83,18 @@ function stateOf(open: RunRecord | null, problems: readonly Failure[], pending: 
   return pending.length > 0 ? 'pending' : 'up-to-date';
 }
 
-export function summary({ id, from, to, direction, phase, course, startedAt, finishedAt, outcome, failure, attempts }: RunRecord): RunSummary {
+export function summary({
+  id,
+  from,
+  to,
+  direction,
+  phase,
+  course,
+  startedAt,
+  finishedAt,
+  outcome,
+  failure,
+  attempts,
+}: RunRecord): RunSummary {
   return { id, from, to, direction, phase, course, startedAt, finishedAt, outcome, failure, attempts };
 }

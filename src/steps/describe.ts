@@ -46,7 +46,14 @@ async function describeOneByOne(files: readonly string[]): Promise<readonly (Mod
   const answers: (ModuleDescription | Failure)[] = [];
   for (const file of files) {
     const [answer] = (await describeBatch([file])) ?? [];
-    answers.push(answer ?? failure('STEP_LOAD', { file, error: 'it ended its process, or did not come to an end, while it was being loaded' }, { place: { file } }));
+    answers.push(
+      answer ??
+        failure(
+          'STEP_LOAD',
+          { file, error: 'it ended its process, or did not come to an end, while it was being loaded' },
+          { place: { file } },
+        ),
+    );
   }
   return answers;
 }

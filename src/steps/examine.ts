@@ -12,7 +12,11 @@ import { pendingEntries, undoDir } from './host/undo-log.ts';
 export type Verdict = 'done' | 'not-done' | 'partial';
 
 /** For many orders with one opening of the databases. `null`: markers cannot tell. */
-export async function verdictsByMarker(orders: readonly StepOrder[], config: Config, run: RunContext): Promise<readonly (Verdict | null)[]> {
+export async function verdictsByMarker(
+  orders: readonly StepOrder[],
+  config: Config,
+  run: RunContext,
+): Promise<readonly (Verdict | null)[]> {
   return withDatabases(config, (databases) => {
     const markers = new Map([...databases].map(([name, db]) => [name, readMarkers(db)]));
     return orders.map((order) => {
@@ -31,7 +35,7 @@ function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, 
   const { step, action } = order;
   if (step.kind === 'sql' && !step.transaction) return null;
   if (step.kind === 'sql' || step.isDatabaseOnly) {
-    return (marked.size > 0) === (action === 'apply') ? 'done' : 'not-done';
+    return marked.size > 0 === (action === 'apply') ? 'done' : 'not-done';
   }
   if (step.kind !== 'ts' && step.kind !== 'js') return null;
   const committedTo = new Set([...marked.values()].flat());
@@ -42,17 +46,22 @@ function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, 
     return hasChangedMore(run, step.id, 'apply') ? 'partial' : 'not-done';
   }
   const expected = usedDatabases(run, step.id, 'apply');
-  if (marked.size > 0) return [...committedTo].every((name) => marked.has(name)) && !hasChangedMore(run, step.id, 'revert') ? 'not-done' : 'partial';
+  if (marked.size > 0)
+    return [...committedTo].every((name) => marked.has(name)) && !hasChangedMore(run, step.id, 'revert') ? 'not-done' : 'partial';
   // A revert removes what the apply had left: nothing there means that it did, if there ever was something.
   return expected.length > 0 && usedDatabases(run, step.id, 'revert').length > 0 ? 'done' : null;
 }
 
 function hasChangedMore(run: RunContext, stepId: string, action: 'apply' | 'revert'): boolean {
-  return pendingEntries(undoDir(run.dir, stepId, action)).length > 0 || effectsOf(run.dir, stepId, action).some(({ kind }) => kind === 'exec');
+  return (
+    pendingEntries(undoDir(run.dir, stepId, action)).length > 0 || effectsOf(run.dir, stepId, action).some(({ kind }) => kind === 'exec')
+  );
 }
 
 function usedDatabases(run: RunContext, stepId: string, action: 'apply' | 'revert'): readonly string[] {
-  return effectsOf(run.dir, stepId, action).filter(({ kind }) => kind === 'database').map(({ name }) => name);
+  return effectsOf(run.dir, stepId, action)
+    .filter(({ kind }) => kind === 'database')
+    .map(({ name }) => name);
 }
 
 export async function isMarked(stepId: string, config: Config, run: RunContext): Promise<boolean> {

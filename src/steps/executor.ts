@@ -59,7 +59,11 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
       await hosted.close();
       if (lastRun === null) return;
       const survivors = (await survivorsOf(lastRun, null)).filter(({ pid }) => !told.has(pid));
-      if (survivors.length > 0) options.events.emit({ type: 'warning', message: `Processes of steps still run: ${survivors.map(({ pid, command }) => `${pid} (${options.scrub(command)})`).join(', ')}` });
+      if (survivors.length > 0)
+        options.events.emit({
+          type: 'warning',
+          message: `Processes of steps still run: ${survivors.map(({ pid, command }) => `${pid} (${options.scrub(command)})`).join(', ')}`,
+        });
     },
   };
 }
@@ -117,7 +121,11 @@ async function executeScript(order: StepOrder, run: RunContext, options: StepExe
     // Scripts do not sync what they write, and the journal is about to say that it is done.
     const unsynced = await syncFileSystems([config.root, ...databaseFolders(config)]);
     if (unsynced === null) return doneOutcome(order, durationMs, survivors);
-    return failedOutcome(order, durationMs, failure('STEP_NOT_SYNCED', { step: order.step.id, error: unsynced }), { log, scrub, survivors });
+    return failedOutcome(order, durationMs, failure('STEP_NOT_SYNCED', { step: order.step.id, error: unsynced }), {
+      log,
+      scrub,
+      survivors,
+    });
   }
   return failedOutcome(order, durationMs, reason === null ? why : endedFailure(order, reason, limits), { log, scrub, survivors });
 }

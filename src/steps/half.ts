@@ -54,7 +54,8 @@ export function outputOf(order: StepOrder, run: RunContext, options: StepExecuto
     scrub: options.scrub,
     controlPrefix,
     onLine: (stream, line) => options.events.emit({ type: 'step-output', step: id, stream, line, transient: true }),
-    onLogProblem: (problem) => options.events.emit({ type: 'warning', message: `The log of step ${id} cannot be written: ${options.scrub(problem)}` }),
+    onLogProblem: (problem) =>
+      options.events.emit({ type: 'warning', message: `The log of step ${id} cannot be written: ${options.scrub(problem)}` }),
   });
 }
 
@@ -66,7 +67,11 @@ export function failedOutcome(
   { step }: StepOrder,
   durationMs: number,
   why: Failure,
-  { log, scrub, survivors = [] }: { readonly log: readonly string[]; readonly scrub: (text: string) => string; readonly survivors?: readonly Survivor[] },
+  {
+    log,
+    scrub,
+    survivors = [],
+  }: { readonly log: readonly string[]; readonly scrub: (text: string) => string; readonly survivors?: readonly Survivor[] },
 ): StepOutcome {
   const told: Failure = { ...why, message: scrub(why.message), step: step.id, ...(log.length === 0 ? {} : { log }) };
   return { stepId: step.id, status: 'failed', durationMs, failure: told, ...(survivors.length === 0 ? {} : { survivors }) };

@@ -34,7 +34,11 @@ const stopMs = 1_000;
 const titleRoom = `--title=${'.'.repeat(160)}`;
 
 /** `lockFd` is inherited at descriptor 3. Throws STEP_HOST. */
-export async function startHost(request: { readonly lockFd: number | null; readonly cwd: string; readonly env: NodeJS.ProcessEnv }): Promise<StepHost> {
+export async function startHost(request: {
+  readonly lockFd: number | null;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+}): Promise<StepHost> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', hostEntry(), titleRoom], {
     cwd: request.cwd,
     env: request.env,

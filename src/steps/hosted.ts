@@ -20,7 +20,11 @@ import { fileOf } from './script.ts';
 
 export interface HostedRunner {
   /** One module step, or any number of SQL steps or of modules that are like them. */
-  readonly execute: (orders: readonly StepOrder[], run: RunContext, onDone?: (outcome: StepOutcome) => void) => Promise<readonly StepOutcome[]>;
+  readonly execute: (
+    orders: readonly StepOrder[],
+    run: RunContext,
+    onDone?: (outcome: StepOutcome) => void,
+  ) => Promise<readonly StepOutcome[]>;
   /** What the step's `check()` answers; `null` where it has none or it failed. */
   readonly check: (order: StepOrder, run: RunContext) => Promise<unknown>;
   /** Closes the host's databases: somebody else may replace the files afterwards. */
@@ -107,14 +111,21 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
     guard.stop();
     host.listen(null);
     const reason = guard.reason();
-    const survivors = reason === null && (usedChildren || (exit !== null && isModule)) ? await survivorsOf(run.id, runningStep(orders, reported).step.id) : [];
+    const survivors =
+      reason === null && (usedChildren || (exit !== null && isModule))
+        ? await survivorsOf(run.id, runningStep(orders, reported).step.id)
+        : [];
     const log = output.close();
     if (exit !== null) {
       const duration = performance.now() - lastSign;
-      const why = (order: StepOrder): Failure => (reason === null ? exitFailure(order, exit, log) : endedFailure(order, reason, limitsOf(order, options.config, fallbackMemory ?? null)));
+      const why = (order: StepOrder): Failure =>
+        reason === null
+          ? exitFailure(order, exit, log)
+          : endedFailure(order, reason, limitsOf(order, options.config, fallbackMemory ?? null));
       const rest = await settleByMarkers(orders.slice(reported.length), options, run);
       const done = rest.done.map((order) => doneOutcome(order, 0));
-      const failed = rest.failed === null ? [] : [failedOutcome(rest.failed, duration, why(rest.failed), { log, scrub: options.scrub, survivors })];
+      const failed =
+        rest.failed === null ? [] : [failedOutcome(rest.failed, duration, why(rest.failed), { log, scrub: options.scrub, survivors })];
       await close();
       return [...reported, ...done, ...failed];
     }
@@ -135,12 +146,21 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
     const { host, hostRun } = await hostFor(run);
     fallbackMemory ??= defaultMemory();
     const limits = limitsOf(order, options.config, fallbackMemory);
-    const guard = watch(host, run, () => order, () => limits);
+    const guard = watch(
+      host,
+      run,
+      () => order,
+      () => limits,
+    );
     let state: unknown = null;
     const exit = await host.request({ type: 'check', run: hostRun, order: hostOrderOf(order) }, (reply) => {
       if (reply.type !== 'checked') return;
       state = reply.state;
-      if (reply.failure !== undefined) options.events.emit({ type: 'warning', message: `The check of step ${order.step.id} failed: ${options.scrub(reply.failure.message)}` });
+      if (reply.failure !== undefined)
+        options.events.emit({
+          type: 'warning',
+          message: `The check of step ${order.step.id} failed: ${options.scrub(reply.failure.message)}`,
+        });
     });
     guard.stop();
     if (exit !== null || guard.reason() !== null) await close();

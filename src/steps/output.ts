@@ -147,7 +147,11 @@ export function createOutput(request: OutputRequest): Output {
         remember(clean);
       }
       log.close();
-      return recent.join('').split('\n').filter((line) => line !== '').slice(-lastLines);
+      return recent
+        .join('')
+        .split('\n')
+        .filter((line) => line !== '')
+        .slice(-lastLines);
     },
   };
 }
@@ -228,7 +232,7 @@ function createBudget(perSecond: number): Budget {
 
 /** Only as many lines are cut out of the block as may be shown. */
 function emitLines(stream: OutputStream, text: string, budget: Budget, onLine: OutputRequest['onLine']): void {
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const found = text.indexOf('\n', start);
     const end = found < 0 ? text.length : found;
     if (!budget.take()) return;
@@ -265,7 +269,7 @@ function createLogFile({ file, onLogProblem }: OutputRequest): LogFile {
           mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
           fd = openSync(file, 'a', 0o600);
         }
-        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+        for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
       });
     },
     size: () => size,

@@ -18,7 +18,9 @@ export function markedProcesses({ runId, step }: Mark): readonly Survivor[] {
 function hasMark(environ: string, runId: string, step: string | null): boolean {
   if (environ === '') return false;
   const entries = `\0${environ}`;
-  return entries.includes(`\0UPGRADE_RUN_ID=${runId}\0`) && entries.includes(step === null ? '\0UPGRADE_STEP=' : `\0UPGRADE_STEP=${step}\0`);
+  return (
+    entries.includes(`\0UPGRADE_RUN_ID=${runId}\0`) && entries.includes(step === null ? '\0UPGRADE_STEP=' : `\0UPGRADE_STEP=${step}\0`)
+  );
 }
 
 /** Resident memory of a process group and everyone else who carries the mark, in bytes. */
@@ -60,12 +62,18 @@ export function sendSignal(target: number, signal: NodeJS.Signals): void {
 }
 
 function commandOf(pid: number): string {
-  return Buffer.from(read(`/proc/${pid}/cmdline`), 'latin1').toString('utf8').split('\0').join(' ').trim();
+  return Buffer.from(read(`/proc/${pid}/cmdline`), 'latin1')
+    .toString('utf8')
+    .split('\0')
+    .join(' ')
+    .trim();
 }
 
 function allPids(): readonly number[] {
   try {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
   } catch {
     return [];
   }

@@ -32,8 +32,12 @@ export async function runScript(request: ScriptRequest): Promise<ScriptEnd> {
   const { order, output } = request;
   const file = fileOf(order);
   const half = { step: order.step.id, direction: order.direction };
-  if (file === null) return { failure: failure('STEP_NO_FUNCTION', { ...half, file: order.step.forwardFile, found: 'undefined' }), guard: null };
-  const argv = order.step.kind === 'py' ? ['python3', '-B', '-u', '-c', pythonDriver, file, order.direction, request.root] : shellCommand(file, order.direction);
+  if (file === null)
+    return { failure: failure('STEP_NO_FUNCTION', { ...half, file: order.step.forwardFile, found: 'undefined' }), guard: null };
+  const argv =
+    order.step.kind === 'py'
+      ? ['python3', '-B', '-u', '-c', pythonDriver, file, order.direction, request.root]
+      : shellCommand(file, order.direction);
   const [command = 'sh', ...args] = argv;
   const child = spawn(command, args, {
     cwd: request.root,
@@ -41,13 +45,18 @@ export async function runScript(request: ScriptRequest): Promise<ScriptEnd> {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', request.lockFd ?? 'ignore', ...(order.step.kind === 'py' ? (['pipe'] as const) : [])],
   });
-  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) => child.once('exit', (code, signal) => done({ code, signal })));
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) =>
+    child.once('exit', (code, signal) => done({ code, signal })),
+  );
   const problem = await new Promise<Error | null>((started) => {
     child.once('spawn', () => started(null));
     child.once('error', started);
   });
   if (problem !== null || child.pid === undefined) {
-    return { failure: failure('STEP_INTERPRETER', { step: order.step.id, file: basename(file), interpreter: command, error: messageOf(problem) }), guard: null };
+    return {
+      failure: failure('STEP_INTERPRETER', { step: order.step.id, file: basename(file), interpreter: command, error: messageOf(problem) }),
+      guard: null,
+    };
   }
   const guard = request.guard(child.pid);
   let report = '';

@@ -1,5 +1,20 @@
 // Takes back what a half of a step recorded, newest first. May be killed at any point and repeated: each entry is undone once or twice, with the same result.
-import { closeSync, existsSync, fdatasyncSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, rmdirSync, symlinkSync, renameSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  symlinkSync,
+  renameSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../model/config.ts';
 import type { RunContext } from '../model/ports.ts';
@@ -12,7 +27,11 @@ import { pendingEntries, undoDir, undoneFile } from './host/undo-log.ts';
 import type { Attributes, Before, UndoEntry } from './host/undo-log.ts';
 
 /** `isComplete`: the step did nothing but what is taken back now, and its transactions were never committed. */
-export async function undoRecorded(order: StepOrder, config: Config, run: RunContext): Promise<{ readonly undone: number; readonly isComplete: boolean }> {
+export async function undoRecorded(
+  order: StepOrder,
+  config: Config,
+  run: RunContext,
+): Promise<{ readonly undone: number; readonly isComplete: boolean }> {
   const { step, action } = order;
   const undone = undoEntries(undoDir(run.dir, step.id, action), config.root);
   const isTransactional = step.kind === 'ts' || step.kind === 'js' || (step.kind === 'sql' && step.transaction);

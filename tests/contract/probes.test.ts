@@ -20,15 +20,23 @@ interface World {
 
 interface Member {
   readonly kind: ProbeConfig['kind'];
-  readonly prepare: (root: string) => Promise<{ readonly port: number; readonly comeTrue: () => Promise<void>; readonly close: () => Promise<void> }>;
+  readonly prepare: (
+    root: string,
+  ) => Promise<{ readonly port: number; readonly comeTrue: () => Promise<void>; readonly close: () => Promise<void> }>;
   readonly probe: (world: World) => Omit<Extract<ProbeConfig, { kind: ProbeConfig['kind'] }>, 'name' | 'withinMs'>;
   /** What was seen, and what was expected. */
   readonly detail: RegExp;
 }
 
 const nothing = async () => undefined;
-const closed = (server: Server) => new Promise<void>((resolve) => { server.close(() => resolve()); });
-const listening = (server: Server, port = 0) => new Promise<number>((resolve) => { server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)); });
+const closed = (server: Server) =>
+  new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+const listening = (server: Server, port = 0) =>
+  new Promise<number>((resolve) => {
+    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
 
 const members: readonly Member[] = [
   {
@@ -36,9 +44,19 @@ const members: readonly Member[] = [
     async prepare() {
       let isUp = false;
       const server = createHttpServer((_, response) => response.writeHead(isUp ? 200 : 503).end(JSON.stringify({ ok: isUp })));
-      return { port: await listening(server), comeTrue: async () => { isUp = true; }, close: () => closed(server) };
+      return {
+        port: await listening(server),
+        comeTrue: async () => {
+          isUp = true;
+        },
+        close: () => closed(server),
+      };
     },
-    probe: ({ port }) => ({ kind: 'http', url: `http://127.0.0.1:${port}/health`, expect: { status: 200, json: { '/ok': true }, headers: {}, body: null } }),
+    probe: ({ port }) => ({
+      kind: 'http',
+      url: `http://127.0.0.1:${port}/health`,
+      expect: { status: 200, json: { '/ok': true }, headers: {}, body: null },
+    }),
     detail: /answered 503, expected 200.*\/ok is false, expected true/,
   },
   {
@@ -48,7 +66,13 @@ const members: readonly Member[] = [
       const port = await listening(finder);
       await closed(finder);
       const server = createServer((socket) => socket.destroy());
-      return { port, comeTrue: async () => { await listening(server, port); }, close: () => closed(server) };
+      return {
+        port,
+        comeTrue: async () => {
+          await listening(server, port);
+        },
+        close: () => closed(server),
+      };
     },
     probe: ({ port }) => ({ kind: 'tcp', host: '127.0.0.1', port }),
     detail: /127\.0\.0\.1:\d+ refuses the connection/,
@@ -56,7 +80,11 @@ const members: readonly Member[] = [
   {
     kind: 'command',
     prepare: async (root) => ({ port: 0, comeTrue: () => writeFile(join(root, 'ready'), ''), close: nothing }),
-    probe: () => ({ kind: 'command', command: ['sh', '-c', 'test -f ready && echo smoke 3 || { echo no fire >&2; exit 4; }'], expect: { exitCode: 0, stdout: '^smoke \\d+\\n$' } }),
+    probe: () => ({
+      kind: 'command',
+      command: ['sh', '-c', 'test -f ready && echo smoke 3 || { echo no fire >&2; exit 4; }'],
+      expect: { exitCode: 0, stdout: '^smoke \\d+\\n$' },
+    }),
     detail: /exited with 4, expected 0: no fire/,
   },
   {
@@ -95,7 +123,11 @@ describe.each(members)('a probe of kind $kind', ({ prepare, probe, detail }) => 
     const prepared = await prepare(root);
     world = { root, port: prepared.port, comeTrue: prepared.comeTrue };
     close = prepared.close;
-    runner = createProbeRunner({ config: { root, databases: { app: { kind: 'sqlite', file: join(root, 'app.db') } } }, clock: systemClock, scrub: (text) => text });
+    runner = createProbeRunner({
+      config: { root, databases: { app: { kind: 'sqlite', file: join(root, 'app.db') } } },
+      clock: systemClock,
+      scrub: (text) => text,
+    });
   });
   afterEach(async () => {
     // A TCP server that never came true is not open.
@@ -131,13 +163,23 @@ describe.each(members)('a probe of kind $kind', ({ prepare, probe, detail }) => 
   });
 
   test('has no secrets in what it says', async () => {
-    const secretive = createProbeRunner({ config: { root: world.root, databases: { app: { kind: 'sqlite', file: join(world.root, 'app.db') } } }, clock: systemClock, scrub: () => '***' });
+    const secretive = createProbeRunner({
+      config: { root: world.root, databases: { app: { kind: 'sqlite', file: join(world.root, 'app.db') } } },
+      clock: systemClock,
+      scrub: () => '***',
+    });
     expect(await secretive.run(wanted(1))).toMatchObject({ status: 'failed', detail: '***' });
   });
 });
 
-test.each(['postgres', 'docker', 'systemd'] as const)('a probe of kind %s, which nobody knows yet, fails at once and says so', async (kind) => {
-  const runner = createProbeRunner({ config: { root: '/', databases: {} }, clock: systemClock, scrub: (text) => text });
-  const probe: ProbeConfig = kind === 'postgres' ? { kind, name: 'p', withinMs: 60_000, database: 'main', query: 'select 1', expect: { value: 1 } } : { kind, name: 'p', withinMs: 60_000, service: 'web' };
-  expect(await runner.run(probe)).toMatchObject({ status: 'failed', attempts: 0, detail: expect.stringContaining(`"${kind}"`) });
-});
+test.each(['postgres', 'docker', 'systemd'] as const)(
+  'a probe of kind %s, which nobody knows yet, fails at once and says so',
+  async (kind) => {
+    const runner = createProbeRunner({ config: { root: '/', databases: {} }, clock: systemClock, scrub: (text) => text });
+    const probe: ProbeConfig =
+      kind === 'postgres'
+        ? { kind, name: 'p', withinMs: 60_000, database: 'main', query: 'select 1', expect: { value: 1 } }
+        : { kind, name: 'p', withinMs: 60_000, service: 'web' };
+    expect(await runner.run(probe)).toMatchObject({ status: 'failed', attempts: 0, detail: expect.stringContaining(`"${kind}"`) });
+  },
+);

@@ -34,21 +34,50 @@ const everything: readonly EventBody[] = [
   { type: 'step-started', step: 's', action: 'apply', description: evil },
   { type: 'step-output', step: 's', stream: 'stderr', line: evil, transient: true },
   { type: 'step-progress', step: 's', done: 1, total: null, note: evil, transient: true },
-  { type: 'step-finished', step: 's', action: 'apply', status: 'in-doubt', durationMs: 1, failure: { ...stepFailure, message: evil, log: [evil] } },
+  {
+    type: 'step-finished',
+    step: 's',
+    action: 'apply',
+    status: 'in-doubt',
+    durationMs: 1,
+    failure: { ...stepFailure, message: evil, log: [evil] },
+  },
   { type: 'step-survivors', step: 's', survivors: [{ pid: 1, command: evil }] },
   { type: 'phase-started', phase: 'restart' },
-  { type: 'service-settled', report: { name: 'api', status: 'unhealthy', durationMs: 1, failure: failure('SERVICE_DIED', { service: 'api', afterMs: 1 }, { log: [evil] }) } },
+  {
+    type: 'service-settled',
+    report: {
+      name: 'api',
+      status: 'unhealthy',
+      durationMs: 1,
+      failure: failure('SERVICE_DIED', { service: 'api', afterMs: 1 }, { log: [evil] }),
+    },
+  },
   { type: 'probe-settled', report: { name: 'p', status: 'failed', attempts: 1, durationMs: 1, detail: evil } },
   { type: 'finding', finding: { level: 'warn', code: 'X', message: evil, hint: evil } },
   { type: 'restored', restored: { path: evil, why: evil } },
   { type: 'backup-pruned', id: 'old' },
   { type: 'warning', message: evil },
 ];
-const evilResult = { ...rolledBackResult, failure: { ...stepFailure, message: evil, hint: evil, log: [evil] }, failures: [{ ...stepFailure, message: evil, log: [evil] }], warnings: [evil] };
+const evilResult = {
+  ...rolledBackResult,
+  failure: { ...stepFailure, message: evil, hint: evil, log: [evil] },
+  failures: [{ ...stepFailure, message: evil, log: [evil] }],
+  warnings: [evil],
+};
 
 function tell(create: Member['create'], scrub: Scrub): string {
   let text = '';
-  const reporter = create(createOutput({ write: (piece) => { text += piece; }, isTTY: true, columns: 80 }), scrub);
+  const reporter = create(
+    createOutput({
+      write: (piece) => {
+        text += piece;
+      },
+      isTTY: true,
+      columns: 80,
+    }),
+    scrub,
+  );
   for (const event of stamped(everything)) reporter.onEvent(event);
   reporter.finish(evilResult);
   return text;
@@ -73,7 +102,14 @@ describe.each(members)('the $name reporter', ({ create }) => {
     const listeners: ((error: NodeJS.ErrnoException) => void)[] = [];
     const problems: string[] = [];
     const output = createOutput(
-      { write: () => { writes += 1; throw Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }); }, on: (_, listener) => listeners.push(listener), isTTY: false },
+      {
+        write: () => {
+          writes += 1;
+          throw Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+        },
+        on: (_, listener) => listeners.push(listener),
+        isTTY: false,
+      },
       (message) => problems.push(message),
     );
     const reporter = create(output, (same) => same);
@@ -86,26 +122,42 @@ describe.each(members)('the $name reporter', ({ create }) => {
 
   test('tells once, elsewhere, that the output cannot be written', () => {
     const problems: string[] = [];
-    const reporter = create(createOutput({ write: () => { throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }); } }, (message) => problems.push(message)), (same) => same);
+    const reporter = create(
+      createOutput(
+        {
+          write: () => {
+            throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+          },
+        },
+        (message) => problems.push(message),
+      ),
+      (same) => same,
+    );
     for (const event of stamped(everything)) reporter.onEvent(event);
     reporter.finish(evilResult);
     expect(problems).toEqual([expect.stringContaining('no space left')]);
   });
 });
 
-test.each(members.filter(({ name }) => name.endsWith('json')))('the $name reporter writes JSON that says the same as the result', ({ name, create }) => {
-  const text = tell(create, (same) => same);
-  const documents = name === 'json' ? [text] : text.trimEnd().split('\n');
-  expect(JSON.parse(documents.at(-1) ?? '')).toEqual(evilResult);
-  expect(documents).toHaveLength(name === 'json' ? 1 : everything.length + 1);
-  if (name === 'ndjson') expect(documents.slice(0, -1).map((line): unknown => JSON.parse(line))).toEqual(JSON.parse(JSON.stringify(stamped(everything))));
-});
+test.each(members.filter(({ name }) => name.endsWith('json')))(
+  'the $name reporter writes JSON that says the same as the result',
+  ({ name, create }) => {
+    const text = tell(create, (same) => same);
+    const documents = name === 'json' ? [text] : text.trimEnd().split('\n');
+    expect(JSON.parse(documents.at(-1) ?? '')).toEqual(evilResult);
+    expect(documents).toHaveLength(name === 'json' ? 1 : everything.length + 1);
+    if (name === 'ndjson')
+      expect(documents.slice(0, -1).map((line): unknown => JSON.parse(line))).toEqual(JSON.parse(JSON.stringify(stamped(everything))));
+  },
+);
 
 test('a real pipe whose reader leaves in the middle does not end the process', async () => {
   const program = fileURLToPath(new URL('../fixtures/services/report-into-pipe.ts', import.meta.url));
   const child = spawn('sh', ['-c', `"${process.execPath}" "${program}" | head -n 1`], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
-  child.stderr.on('data', (chunk: Buffer) => { said += chunk.toString(); });
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
   await once(child, 'close');
   expect(said).toBe('the run went on\n');
 });

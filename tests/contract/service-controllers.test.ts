@@ -15,25 +15,44 @@ const members: readonly Member[] = [
     kind: 'command',
     async prepare() {
       const home = await makeInstallation();
-      return { controller: controllerOf(home.service({}, { restart: [ctl, 'restart'] }), { root: home.root, state: `${home.root}/.upgrade`, clock: systemClock }), remove: home.remove };
+      return {
+        controller: controllerOf(home.service({}, { restart: [ctl, 'restart'] }), {
+          root: home.root,
+          state: `${home.root}/.upgrade`,
+          clock: systemClock,
+        }),
+        remove: home.remove,
+      };
     },
   },
 ];
 
 test('every kind that is there has a member here', () => {
-  const present = Object.entries(controllers).filter(([, create]) => create !== null).map(([kind]) => kind);
+  const present = Object.entries(controllers)
+    .filter(([, create]) => create !== null)
+    .map(([kind]) => kind);
   expect(members.map(({ kind }) => kind)).toEqual(present);
 });
 
 test('a kind that is not there yet says so', () => {
-  const service: ServiceConfig = { kind: 'docker', container: 'web', name: 'web', after: [], stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 };
+  const service: ServiceConfig = {
+    kind: 'docker',
+    container: 'web',
+    name: 'web',
+    after: [],
+    stopDuringUpgrade: false,
+    timeoutMs: 1,
+    stableForMs: 1,
+  };
   expect(() => controllerOf(service, { root: '/', state: '/', clock: systemClock })).toThrow(/SERVICE_KIND_UNSUPPORTED/);
 });
 
 describe.each(members)('a controller of kind $kind', ({ prepare }) => {
   let controller: ServiceController;
   let remove: () => Promise<void>;
-  beforeEach(async () => { ({ controller, remove } = await prepare()); });
+  beforeEach(async () => {
+    ({ controller, remove } = await prepare());
+  });
   afterEach(async () => remove());
 
   async function untilHealthy(): Promise<void> {
@@ -59,7 +78,12 @@ describe.each(members)('a controller of kind $kind', ({ prepare }) => {
   });
 
   test('says what was asked where a service is not healthy', async () => {
-    expect(await controller.health(5_000)).toEqual({ state: 'unhealthy', asked: expect.stringContaining('health'), account: expect.any(String), log: expect.any(Array) });
+    expect(await controller.health(5_000)).toEqual({
+      state: 'unhealthy',
+      asked: expect.stringContaining('health'),
+      account: expect.any(String),
+      log: expect.any(Array),
+    });
   });
 
   test('has the last lines that the service wrote', async () => {

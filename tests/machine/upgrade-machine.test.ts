@@ -57,10 +57,18 @@ async function play(input: UpgradeInput, outcomes: Partial<Record<PhaseName, End
 
 describe('a whole run', () => {
   test('goes through the phases in order and commits', async () => {
-    expect(await play(fresh, {})).toEqual({ entered: [...forwards], output: { outcome: 'committed', failure: null, rollbackFailure: null } });
+    expect(await play(fresh, {})).toEqual({
+      entered: [...forwards],
+      output: { outcome: 'committed', failure: null, rollbackFailure: null },
+    });
   });
 
-  const table: readonly { readonly phase: PhaseName; readonly ending: Ending; readonly outcome: UpgradeOutput['outcome']; readonly last: PhaseName }[] = [
+  const table: readonly {
+    readonly phase: PhaseName;
+    readonly ending: Ending;
+    readonly outcome: UpgradeOutput['outcome'];
+    readonly last: PhaseName;
+  }[] = [
     { phase: 'preflight', ending: 'nothing to do', outcome: 'nothing-to-do', last: 'preflight' },
     { phase: 'preflight', ending: 'fails', outcome: 'refused', last: 'preflight' },
     { phase: 'backup', ending: 'fails', outcome: 'refused', last: 'backup' },
@@ -84,7 +92,11 @@ describe('a whole run', () => {
 
   test('is stranded where the rollback fails, and tells both failures', async () => {
     const { output } = await play(fresh, { verify: 'fails', rollback: 'throws a stranger' });
-    expect(output).toMatchObject({ outcome: 'stranded', failure: { code: 'VERIFY_FAILED', phase: 'verify' }, rollbackFailure: { code: 'INTERNAL', phase: 'rollback' } });
+    expect(output).toMatchObject({
+      outcome: 'stranded',
+      failure: { code: 'VERIFY_FAILED', phase: 'verify' },
+      rollbackFailure: { code: 'INTERNAL', phase: 'rollback' },
+    });
   });
 });
 
@@ -105,7 +117,16 @@ describe('a resumed run', () => {
   test('that must not turn back stays unfinished', async () => {
     const phases = { orchestration: async () => Promise.reject(new UpgradeError([failure('ROLLBACK_NEEDED', { step: 'x' })])) };
     const none = async (): Promise<void> => undefined;
-    const all: Phases = { preflight: async () => ({ kind: 'go' }), backup: none, discovery: none, restart: none, verify: none, commit: none, rollback: none, ...phases };
+    const all: Phases = {
+      preflight: async () => ({ kind: 'go' }),
+      backup: none,
+      discovery: none,
+      restart: none,
+      verify: none,
+      commit: none,
+      rollback: none,
+      ...phases,
+    };
     expect((await runMachine({ input: resumed, phases: all, onFailures: () => undefined })).outcome).toBeNull();
   });
 });
@@ -114,11 +135,16 @@ test('every state is reached, and every path ends in a final one', () => {
   const states = Object.keys(upgradeMachine.states).filter((name) => name !== 'deciding');
   const reached = new Set<string>();
   for (const input of [fresh, { ...fresh, entry: 'resumed' as const, course: 'backwards' as const }]) {
-    for (const { state } of getShortestPaths(upgradeMachine, { input, events: ({ value, status }) => (status === 'active' ? happenings(String(value)) : []), limit: 10_000, serializeState: (snapshot) => `${String(snapshot.value)} ${String(snapshot.context.outcome)}` })) {
-      reached.add(String(state.value));
-      const node = Reflect.get(upgradeMachine.states, String(state.value));
+    for (const { state } of getShortestPaths(upgradeMachine, {
+      input,
+      events: ({ value, status }) => (status === 'active' ? happenings(value) : []),
+      limit: 10_000,
+      serializeState: (snapshot) => `${snapshot.value} ${String(snapshot.context.outcome)}`,
+    })) {
+      reached.add(state.value);
+      const node = Reflect.get(upgradeMachine.states, state.value);
       // A state that cannot be left is an end.
-      if (Object.keys(node.invoke).length === 0) expect(state.status, String(state.value)).toBe('done');
+      if (Object.keys(node.invoke).length === 0) expect(state.status, state.value).toBe('done');
     }
   }
   expect([...reached].toSorted()).toEqual(states.toSorted());
@@ -129,7 +155,12 @@ function happenings(state: string): never[] {
   const id = `0.upgrade.${state}`;
   const problem = (code: string) => ({ type: `xstate.error.actor.${id}`, error: { code, message: '', hint: '' }, actorId: id });
   const output = state === 'preflight' ? [{ kind: 'go' }, { kind: 'nothing-to-do' }] : [undefined];
-  const events = [...output.map((value) => ({ type: `xstate.done.actor.${id}`, output: value, actorId: id })), problem('VERIFY_FAILED'), problem('CANCELLED'), problem('JOURNAL_WRITE_FAILED')];
+  const events = [
+    ...output.map((value) => ({ type: `xstate.done.actor.${id}`, output: value, actorId: id })),
+    problem('VERIFY_FAILED'),
+    problem('CANCELLED'),
+    problem('JOURNAL_WRITE_FAILED'),
+  ];
   return events as never[];
 }
 
@@ -143,7 +174,16 @@ describe('whatever the phases do', () => {
   });
   const ending = fc.constantFrom(...endings);
   const outcomes = fc.record(
-    { preflight: ending, backup: ending, discovery: ending, orchestration: ending, restart: ending, verify: ending, commit: ending, rollback: ending },
+    {
+      preflight: ending,
+      backup: ending,
+      discovery: ending,
+      orchestration: ending,
+      restart: ending,
+      verify: ending,
+      commit: ending,
+      rollback: ending,
+    },
     { requiredKeys: [] },
   );
 
@@ -153,7 +193,8 @@ describe('whatever the phases do', () => {
         const { output, entered } = await play(given, told);
         const order = [...forwards, 'rollback' as const];
         expect(entered).toEqual(order.filter((phase) => entered.includes(phase)));
-        const ends = (phase: PhaseName): boolean => ['fails', 'is asked to stop', 'stops', 'throws a stranger'].includes(told[phase] ?? 'goes on');
+        const ends = (phase: PhaseName): boolean =>
+          ['fails', 'is asked to stop', 'stops', 'throws a stranger'].includes(told[phase] ?? 'goes on');
         const last = entered.at(-1);
         switch (output.outcome) {
           case 'committed':

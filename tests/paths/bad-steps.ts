@@ -32,8 +32,10 @@ export function badStep(kind: Kind, way: Way, number: number): BadStep {
   const name = (offset: number, what: string): string => `${String(number + offset).padStart(3, '0')}_${what}`;
   const extension = kind.startsWith('sql') ? 'sql' : kind;
   const file = (offset: number, what: string): string => `${name(offset, what)}.${extension}`;
-  if (way === 'fails at once') return { files: { [file(0, 'at_once')]: step(kind, { harms: false, fails: true, backward: 'none' }) }, failing: name(0, 'at_once') };
-  if (way === 'half-finishes and then fails') return { files: { [file(0, 'half')]: step(kind, { harms: true, fails: true, backward: 'none' }) }, failing: name(0, 'half') };
+  if (way === 'fails at once')
+    return { files: { [file(0, 'at_once')]: step(kind, { harms: false, fails: true, backward: 'none' }) }, failing: name(0, 'at_once') };
+  if (way === 'half-finishes and then fails')
+    return { files: { [file(0, 'half')]: step(kind, { harms: true, fails: true, backward: 'none' }) }, failing: name(0, 'half') };
   const backward = way.endsWith('fails') ? 'fails' : way.endsWith('nothing') ? 'does nothing' : 'none';
   return {
     files: {
@@ -91,7 +93,8 @@ function moduleStep(kind: 'ts' | 'js', { harms, fails, backward }: Wanted): stri
     ${kind === 'ts' ? '' : leftOpen}`;
   // A second connection would wait for the first one's lock, so the js step commits through it before the transaction of ctx.sqlite begins anew.
   const leftBehind = kind === 'ts' ? '' : "import { DatabaseSync } from 'node:sqlite';\n";
-  const half = backward === 'none' ? '' : `backward: async () => { ${backward === 'fails' ? "throw new Error('the way back is broken');" : ''} },`;
+  const half =
+    backward === 'none' ? '' : `backward: async () => { ${backward === 'fails' ? "throw new Error('the way back is broken');" : ''} },`;
   return `${leftBehind}export default {
   description: 'A bad step',
   requiresRestart: ['app'],

@@ -31,18 +31,27 @@ describe.concurrent('a failing step of each kind, in each way', () => {
 // What `ctx` cannot do, but a script can.
 const harms: readonly { readonly why: string; readonly script: string }[] = [
   { why: 'the database is deleted', script: 'rm -f data/app.db data/app.db-wal data/app.db-shm' },
-  { why: 'the database is overwritten with noise', script: 'rm -f data/app.db-wal data/app.db-shm; head -c 20000 /dev/urandom > data/app.db' },
+  {
+    why: 'the database is overwritten with noise',
+    script: 'rm -f data/app.db-wal data/app.db-shm; head -c 20000 /dev/urandom > data/app.db',
+  },
   { why: 'a stranger’s write-ahead log lies beside the database', script: 'head -c 40000 /dev/urandom > data/app.db-wal' },
   { why: 'all that is backed up is deleted', script: 'rm -rf config data VERSION' },
   { why: 'a folder is replaced by a link that leads out', script: 'mv data/files "$OUTSIDE/files" && ln -s "$OUTSIDE/files" data/files' },
   { why: 'two files are made one by a hard link', script: 'ln -f data/files/with* data/files/locked.txt' },
   { why: 'a hard link is broken up', script: 'cp -p data/hard.txt data/copy && mv data/copy data/hard.txt' },
-  { why: 'a file becomes a folder and a folder a file', script: 'rm config/app.env && mkdir -p config/app.env/deep && rm -rf data/shared && echo x > data/shared' },
+  {
+    why: 'a file becomes a folder and a folder a file',
+    script: 'rm config/app.env && mkdir -p config/app.env/deep && rm -rf data/shared && echo x > data/shared',
+  },
   { why: 'everything at once', script: treeHarm },
 ];
 
 describe.concurrent('a script that does harm and then fails', () => {
-  const both = harms.flatMap((harm) => [{ ...harm, kind: 'sh' }, { ...harm, kind: 'ts' }]);
+  const both = harms.flatMap((harm) => [
+    { ...harm, kind: 'sh' },
+    { ...harm, kind: 'ts' },
+  ]);
   test.each(both)('$kind: $why', async ({ script, kind }) => {
     const outside = mkdtempSync(path.join(os.tmpdir(), 'rungs-outside-'));
     try {
@@ -71,7 +80,8 @@ test('a service that ran on does not keep the database that was replaced', async
   await withTiny(async (tiny) => {
     tiny.edit('upgrade.yaml', (yaml) => yaml.replace('stopDuringUpgrade: true', 'stopDuringUpgrade: false'));
     rmSync(path.join(tiny.migrations, transition), { recursive: true });
-    for (const name of readdirSync(path.join(tiny.migrations, 'v1.0.0_to_v1.1.0'))) rmSync(path.join(tiny.migrations, 'v1.0.0_to_v1.1.0', name));
+    for (const name of readdirSync(path.join(tiny.migrations, 'v1.0.0_to_v1.1.0')))
+      rmSync(path.join(tiny.migrations, 'v1.0.0_to_v1.1.0', name));
     tiny.step('v1.0.0_to_v1.1.0/001_harm.py', harmPython);
     const before = await tiny.look();
     const result = await expectRolledBack(tiny, before, 'rows were deleted');
@@ -90,12 +100,48 @@ def migrate_forward(root):
 `;
 
 describe.concurrent('what fails after the steps', () => {
-  const later: readonly { readonly why: string; readonly file: string; readonly text: string; readonly phase: string; readonly code: string }[] = [
-    { why: 'the service does not come up with the new version', file: '050_x.sh', text: '#!/bin/sh\necho 3 > config/release.txt\n', phase: 'restart', code: 'SERVICE_NOT_RUNNING' },
-    { why: 'the service is up but never healthy', file: '050_x.sh', text: '#!/bin/sh\nsed -i s/ready/steady/ bin/server.mjs\n', phase: 'restart', code: 'SERVICE_UNHEALTHY' },
-    { why: 'a probe does not pass', file: '050_x.sql', text: "-- forward\nINSERT INTO items VALUES (51, 'one too many', 1, 0);\n", phase: 'verify', code: 'VERIFY_FAILED' },
-    { why: 'a foreign key leads nowhere', file: '050_x.sh', text: '#!/bin/sh\npython3 -c "import sqlite3; c = sqlite3.connect(\'data/app.db\'); c.execute(\'CREATE TABLE bad (item REFERENCES items (id))\'); c.execute(\'INSERT INTO bad VALUES (99)\'); c.commit()"\n', phase: 'verify', code: 'VERIFY_FAILED' },
-    { why: 'the version cannot be written', file: '050_x.sh', text: '#!/bin/sh\nrm VERSION && mkdir VERSION\n', phase: 'commit', code: 'VERSION_UNWRITABLE' },
+  const later: readonly {
+    readonly why: string;
+    readonly file: string;
+    readonly text: string;
+    readonly phase: string;
+    readonly code: string;
+  }[] = [
+    {
+      why: 'the service does not come up with the new version',
+      file: '050_x.sh',
+      text: '#!/bin/sh\necho 3 > config/release.txt\n',
+      phase: 'restart',
+      code: 'SERVICE_NOT_RUNNING',
+    },
+    {
+      why: 'the service is up but never healthy',
+      file: '050_x.sh',
+      text: '#!/bin/sh\nsed -i s/ready/steady/ bin/server.mjs\n',
+      phase: 'restart',
+      code: 'SERVICE_UNHEALTHY',
+    },
+    {
+      why: 'a probe does not pass',
+      file: '050_x.sql',
+      text: "-- forward\nINSERT INTO items VALUES (51, 'one too many', 1, 0);\n",
+      phase: 'verify',
+      code: 'VERIFY_FAILED',
+    },
+    {
+      why: 'a foreign key leads nowhere',
+      file: '050_x.sh',
+      text: "#!/bin/sh\npython3 -c \"import sqlite3; c = sqlite3.connect('data/app.db'); c.execute('CREATE TABLE bad (item REFERENCES items (id))'); c.execute('INSERT INTO bad VALUES (99)'); c.commit()\"\n",
+      phase: 'verify',
+      code: 'VERIFY_FAILED',
+    },
+    {
+      why: 'the version cannot be written',
+      file: '050_x.sh',
+      text: '#!/bin/sh\nrm VERSION && mkdir VERSION\n',
+      phase: 'commit',
+      code: 'VERSION_UNWRITABLE',
+    },
   ];
   test.each(later)('$why', async ({ file, text, phase, code }) => {
     await withTiny(async (tiny, before) => {
@@ -150,7 +196,9 @@ describe.concurrent('a run that is asked to stop', () => {
 
 test('SIGHUP is ignored', async () => {
   await withTiny(async (tiny) => {
-    const { code } = await tiny.upgrade(['--events', '--yes'], { onSpawn: (child) => child.stdout?.once('data', () => child.kill('SIGHUP')) });
+    const { code } = await tiny.upgrade(['--events', '--yes'], {
+      onSpawn: (child) => child.stdout?.once('data', () => child.kill('SIGHUP')),
+    });
     expect(code).toBe(0);
   });
 });
@@ -181,7 +229,11 @@ test('a second SIGINT stops at once, and the run can be resumed', async () => {
 
 describe('the sample: a failure after each of its steps in turn', () => {
   const sample = path.join(import.meta.dirname, '../../migrations');
-  const places = readdirSync(sample).flatMap((folder) => readdirSync(path.join(sample, folder)).filter((name) => /^\d/.test(name)).map((name) => ({ folder, name })));
+  const places = readdirSync(sample).flatMap((folder) =>
+    readdirSync(path.join(sample, folder))
+      .filter((name) => /^\d/.test(name))
+      .map((name) => ({ folder, name })),
+  );
   test('has ten steps', () => expect(places).toHaveLength(10));
 
   test.concurrent.each(places)('after $folder/$name', async ({ folder, name }) => {
@@ -189,7 +241,8 @@ describe('the sample: a failure after each of its steps in turn', () => {
     try {
       const dir = path.join(scratch.migrations, folder);
       // Room for one more after each.
-      for (const step of readdirSync(dir)) if (/^00\d_/.test(step)) renameSync(path.join(dir, step), path.join(dir, step.replace(/^00(\d)_/, '0$10_')));
+      for (const step of readdirSync(dir))
+        if (/^00\d_/.test(step)) renameSync(path.join(dir, step), path.join(dir, step.replace(/^00(\d)_/, '0$10_')));
       const breaking = name.replace(/^00(\d)_.*/, '0$15_break');
       writeFileSync(path.join(dir, `${breaking}.mjs`), sampleBreak);
       await scratch.start();
@@ -249,7 +302,9 @@ async function expectOldState(tiny: Tiny, before: State, { code, stdout, stderr 
   expect(now.rows, story).toBe(before.rows);
   expect(now.answer, story).toBe(before.answer);
   expect(processesIn(tiny.dir).length, `one daemon and nothing else runs: ${story}`).toBe(1);
-  const history: readonly { readonly id: string; readonly outcome: string }[] = JSON.parse((await tiny.upgrade(['history', '--json'])).stdout);
+  const history: readonly { readonly id: string; readonly outcome: string }[] = JSON.parse(
+    (await tiny.upgrade(['history', '--json'])).stdout,
+  );
   expect(history[0], why).toMatchObject({ id: result.runId, outcome: 'rolled-back' });
   return result;
 }

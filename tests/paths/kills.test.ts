@@ -59,7 +59,11 @@ describe.concurrent('the orchestrator is killed at an event of a run', () => {
 
 describe.concurrent('the step host, or both, are killed at an event of a run', () => {
   for (const target of ['host', 'both'] as const) {
-    for (const key of spread(keysOfRun.filter((each) => /step-|transition-|phase-\w+ (?:orchestration|restart|commit)/.test(each)), 3, target === 'host' ? 0 : 1)) {
+    for (const key of spread(
+      keysOfRun.filter((each) => /step-|transition-|phase-\w+ (?:orchestration|restart|commit)/.test(each)),
+      3,
+      target === 'host' ? 0 : 1,
+    )) {
       scenario({ kills: [{ action: 'run', target, key }], isBroken: false, end: 'resume' });
     }
   }
@@ -73,14 +77,24 @@ describe.concurrent('the orchestrator is killed at an event of the rollback of a
 
 describe.concurrent('the step host, or both, are killed at an event of the rollback of a failed run', () => {
   for (const target of ['host', 'both'] as const) {
-    for (const key of spread(keysOfItsRollback.filter((each) => each.startsWith('step-')), 3, target === 'host' ? 0 : 1)) {
+    for (const key of spread(
+      keysOfItsRollback.filter((each) => each.startsWith('step-')),
+      3,
+      target === 'host' ? 0 : 1,
+    )) {
       scenario({ kills: [{ action: 'run', target, key }], isBroken: true, end: 'resume' });
     }
   }
 });
 
 // Where the first kill hits: before anything, in a step that can be taken up again, in one that cannot, after all steps, after the version was written.
-const firstKills = ['phase-started discovery#1', 'step-progress v1.1.0_to_v2.0.0/001_batches#1', 'step-output v1.1.0_to_v2.0.0/003_release#1', 'service waiting app#1', 'version-written#1'];
+const firstKills = [
+  'phase-started discovery#1',
+  'step-progress v1.1.0_to_v2.0.0/001_batches#1',
+  'step-output v1.1.0_to_v2.0.0/003_release#1',
+  'service waiting app#1',
+  'version-written#1',
+];
 for (const [number, first] of firstKills.entries()) {
   for (const action of ['resume', 'rollback'] as const) {
     const before: Kill = { action: 'run', target: number % 2 === 0 ? 'orchestrator' : 'both', key: first };
@@ -88,7 +102,11 @@ for (const [number, first] of firstKills.entries()) {
     describe.concurrent(`killed at "${first}", and then ${action} is killed`, () => {
       for (const [index, key] of spread(keys, 8, number).entries()) {
         const second: Kill = { action, target: index % 2 === 0 ? 'orchestrator' : 'both', key };
-        const third: Kill = { action: index % 2 === 0 ? action : 'rollback', target: 'orchestrator', key: keys[(index * 7 + 3) % keys.length] ?? key };
+        const third: Kill = {
+          action: index % 2 === 0 ? action : 'rollback',
+          target: 'orchestrator',
+          key: keys[(index * 7 + 3) % keys.length] ?? key,
+        };
         scenario({ kills: [before, second], isBroken: false, end: index % 3 === 2 ? 'rollback' : 'resume' });
         if (isFull || index === 0) scenario({ kills: [before, second, third], isBroken: false, end: 'resume' });
       }
@@ -209,7 +227,15 @@ async function stateAfter(actions: readonly Action[]): Promise<State> {
 }
 
 /** Of the events of the last action, after the kills. */
-async function keysOf({ kills, isBroken, last }: { readonly kills: readonly Kill[]; readonly isBroken: boolean; readonly last: Action }): Promise<readonly string[]> {
+async function keysOf({
+  kills,
+  isBroken,
+  last,
+}: {
+  readonly kills: readonly Kill[];
+  readonly isBroken: boolean;
+  readonly last: Action;
+}): Promise<readonly string[]> {
   const tiny = await prepared(isBroken);
   try {
     for (const each of kills) await killed(tiny, each);
@@ -219,4 +245,3 @@ async function keysOf({ kills, isBroken, last }: { readonly kills: readonly Kill
     await tiny.remove();
   }
 }
-

@@ -38,5 +38,8 @@ export function testAsRoot(...commands: readonly (keyof typeof packages)[]): typ
 }
 
 export function isThere(command: string): boolean {
-  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore', env: { ...process.env, PATH: withSystemPrograms } }).status === 0;
+  return (
+    spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore', env: { ...process.env, PATH: withSystemPrograms } })
+      .status === 0
+  );
 }

@@ -23,6 +23,8 @@ export async function adopt(flags: AdoptFlags, terminal: Terminal): Promise<numb
   const manager = await openManager(flags, terminal);
   const report = await manager.adopt({ dryRun: flags.dryRun === true, ...(flags.ladder === undefined ? {} : { ladder: flags.ladder }) });
   const failures = blockingProblems(report);
-  present(flags, terminal, { ...report, failure: failures[0] ?? null, failures }, () => renderAdoption({ ...report, failures }, { ink: inkFor(flags, terminal), columns: terminal.columns }));
+  present(flags, terminal, { ...report, failure: failures[0] ?? null, failures }, () =>
+    renderAdoption({ ...report, failures }, { ink: inkFor(flags, terminal), columns: terminal.columns }),
+  );
   return failures.length === 0 ? 0 : exitCodeOfFailures(failures);
 }

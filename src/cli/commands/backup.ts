@@ -18,13 +18,18 @@ export async function list(flags: CommonFlags, terminal: Terminal): Promise<numb
 export async function create(flags: CommonFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
   const record = await untilInterrupted(terminal, (signal) => manager.createBackup({ signal }));
-  present(flags, terminal, shown(record), () => [`Backup ${record.id}: ${count(record.files, 'file')}, ${bytes(record.bytes)}, read back and found equal.`, record.path]);
+  present(flags, terminal, shown(record), () => [
+    `Backup ${record.id}: ${count(record.files, 'file')}, ${bytes(record.bytes)}, read back and found equal.`,
+    record.path,
+  ]);
   return 0;
 }
 
 export async function verify(id: string | undefined, flags: CommonFlags, terminal: Terminal): Promise<number> {
   const record = await (await openManager(flags, terminal)).verifyBackup(id);
-  present(flags, terminal, shown(record), () => [`Backup ${record.id}: ${count(record.files, 'file')} read whole and found equal to the manifest.`]);
+  present(flags, terminal, shown(record), () => [
+    `Backup ${record.id}: ${count(record.files, 'file')} read whole and found equal to the manifest.`,
+  ]);
   return 0;
 }
 
@@ -52,7 +57,14 @@ export async function exportTo(id: string, file: string, flags: CommonFlags, ter
   return 0;
 }
 
-function shown({ id, path, manifest, bytes: size, files, verified }: BackupRecord): Pick<BackupRecord, 'id' | 'path' | 'manifest' | 'bytes' | 'files' | 'verified'> {
+function shown({
+  id,
+  path,
+  manifest,
+  bytes: size,
+  files,
+  verified,
+}: BackupRecord): Pick<BackupRecord, 'id' | 'path' | 'manifest' | 'bytes' | 'files' | 'verified'> {
   return { id, path, manifest, bytes: size, files, verified };
 }
 

@@ -7,7 +7,11 @@ import { reporterFor } from '../output.ts';
 import type { CommonFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
-export async function follow(runId: string | undefined, flags: CommonFlags & { readonly after?: number }, terminal: Terminal): Promise<number> {
+export async function follow(
+  runId: string | undefined,
+  flags: CommonFlags & { readonly after?: number },
+  terminal: Terminal,
+): Promise<number> {
   const manager = await openManager(flags, terminal);
   const reporter = reporterFor(flags, terminal, manager.config.secrets);
   let code: number | null = null;

@@ -19,7 +19,8 @@ export interface NewStepFlags extends CommonFlags {
 /** The document is `{ file }`; for a ladder with an index `{ file, index }`. */
 export async function newStep(words: readonly string[], flags: NewStepFlags, terminal: Terminal): Promise<number> {
   const name = words.at(-1) ?? '';
-  if (flags.ladder === undefined ? words.length !== 3 : words.length !== 1 && words.length !== 3) throw fail('NEW_STEP_ARGUMENTS', { given: words.length });
+  if (flags.ladder === undefined ? words.length !== 3 : words.length !== 1 && words.length !== 3)
+    throw fail('NEW_STEP_ARGUMENTS', { given: words.length });
   const [from, to] = words.length === 3 ? words.slice(0, 2).map((word) => parseVersion(word)) : [];
   if (from !== undefined && to !== undefined && compareVersions(from, to) >= 0) throw fail('TRANSITION_NOT_UPWARD', { from, to });
   if (!/^[a-z0-9_-]+$/.test(name)) throw fail('BAD_STEP_NAME', { name });
@@ -28,13 +29,34 @@ export async function newStep(words: readonly string[], flags: NewStepFlags, ter
   const facts = { from: from ?? null, to: to ?? null, name, database: databases[0] ?? null };
   const written =
     flags.ladder === undefined
-      ? write({ dir: path.join(config.migrations, `v${from}_to_v${to}`), name, kind: flags.kind ?? 'ts', text: (kind) => stepTemplate(kind, facts) })
-      : await newLadderStep(config, { ladder: flags.ladder, name, kind: flags.kind ?? null, text: (kind, { database, isScript }) => (isScript ? scriptTemplate(kind, name) : stepTemplate(kind, { ...facts, database: database ?? facts.database })) });
+      ? write({
+          dir: path.join(config.migrations, `v${from}_to_v${to}`),
+          name,
+          kind: flags.kind ?? 'ts',
+          text: (kind) => stepTemplate(kind, facts),
+        })
+      : await newLadderStep(config, {
+          ladder: flags.ladder,
+          name,
+          kind: flags.kind ?? null,
+          text: (kind, { database, isScript }) =>
+            isScript ? scriptTemplate(kind, name) : stepTemplate(kind, { ...facts, database: database ?? facts.database }),
+        });
   present(flags, terminal, written, () => [path.relative(terminal.cwd, written.file)]);
   return 0;
 }
 
-function write({ dir, name, kind, text }: { readonly dir: string; readonly name: string; readonly kind: TemplateKind; readonly text: (kind: TemplateKind) => string }): { readonly file: string } {
+function write({
+  dir,
+  name,
+  kind,
+  text,
+}: {
+  readonly dir: string;
+  readonly name: string;
+  readonly kind: TemplateKind;
+  readonly text: (kind: TemplateKind) => string;
+}): { readonly file: string } {
   const file = path.join(dir, `${String(nextNumber(dir)).padStart(3, '0')}_${name}.${kind}`);
   writeStep(file, text(kind));
   return { file };

@@ -23,17 +23,33 @@ export async function plan(flags: PlanCommandFlags, terminal: Terminal): Promise
 }
 
 /** The contract's shape: what people are told besides follows from it. */
-function jsonOf({ from, to, hash, transitions, restarts, backup, ladders, findings }: PlanDocument): Omit<PlanDocument, 'product' | 'direction' | 'estimatedDurationSeconds'> {
+function jsonOf({
+  from,
+  to,
+  hash,
+  transitions,
+  restarts,
+  backup,
+  ladders,
+  findings,
+}: PlanDocument): Omit<PlanDocument, 'product' | 'direction' | 'estimatedDurationSeconds'> {
   return { from, to, hash, transitions, restarts, backup, ladders, findings };
 }
 
 /** Exit 3 where the upgrade would be refused. */
-export async function showPlan(manager: UpdateManager, prepared: PreparedPlan, flags: PlanCommandFlags, terminal: Terminal): Promise<number> {
+export async function showPlan(
+  manager: UpdateManager,
+  prepared: PreparedPlan,
+  flags: PlanCommandFlags,
+  terminal: Terminal,
+): Promise<number> {
   const findings = await manager.preflight(prepared);
   const surroundings = { findings, backup: prepared.backup, services: Object.keys(manager.config.services) };
   const style = { ink: inkFor(flags, terminal), columns: terminal.columns };
   present({ ...flags, json: flags.json === true || flags.format === 'json' }, terminal, jsonOf(planDocument(prepared, surroundings)), () =>
-    flags.format === 'mermaid' ? mermaidOf(prepared.graph, prepared) : [...textOf(planDocument(prepared, { ...surroundings, findings: [] })), '', ...renderFindings(findings, style)],
+    flags.format === 'mermaid'
+      ? mermaidOf(prepared.graph, prepared)
+      : [...textOf(planDocument(prepared, { ...surroundings, findings: [] })), '', ...renderFindings(findings, style)],
   );
   return exitCodeOfFindings(findings);
 }

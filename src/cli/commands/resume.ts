@@ -43,7 +43,16 @@ async function wouldDo(manager: UpdateManager, command: 'resume' | 'rollback', f
   const would = command === 'rollback' || run.course === 'backwards' ? 'roll back' : 'finish';
   const { steps } = await manager.runDetails(run.id);
   const done = steps.filter(({ status }) => status === 'applied').length;
-  const document = { runId: run.id, from: run.from, to: run.to, phase: run.phase, would, steps: steps.map(({ stepId, status }) => ({ id: stepId, status })) };
-  present(flags, terminal, document, () => [`Would ${would} run ${run.id} (${run.from} → ${run.to}), which stopped in phase ${run.phase} with ${done} of ${count(steps.length, 'step')} applied.`]);
+  const document = {
+    runId: run.id,
+    from: run.from,
+    to: run.to,
+    phase: run.phase,
+    would,
+    steps: steps.map(({ stepId, status }) => ({ id: stepId, status })),
+  };
+  present(flags, terminal, document, () => [
+    `Would ${would} run ${run.id} (${run.from} → ${run.to}), which stopped in phase ${run.phase} with ${done} of ${count(steps.length, 'step')} applied.`,
+  ]);
   return 0;
 }

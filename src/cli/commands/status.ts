@@ -10,6 +10,8 @@ export async function status(flags: CommonFlags, terminal: Terminal): Promise<nu
   const document = await manager.status();
   const { problems, ...rest } = document;
   // The contract's shape; why the state is "error" is told besides.
-  present(flags, terminal, problems.length === 0 ? rest : document, () => renderStatus(document, { ink: inkFor(flags, terminal), columns: terminal.columns }));
+  present(flags, terminal, problems.length === 0 ? rest : document, () =>
+    renderStatus(document, { ink: inkFor(flags, terminal), columns: terminal.columns }),
+  );
   return 0;
 }

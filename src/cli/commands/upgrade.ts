@@ -14,11 +14,14 @@ import type { Terminal } from '../terminal.ts';
 export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
   const prepared = await manager.plan(planRequest(flags));
-  if (flags.planHash !== undefined && prepared.hash !== flags.planHash) throw fail('PLAN_CHANGED', { expected: flags.planHash, actual: prepared.hash });
+  if (flags.planHash !== undefined && prepared.hash !== flags.planHash)
+    throw fail('PLAN_CHANGED', { expected: flags.planHash, actual: prepared.hash });
   if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
   await confirm(prepared, flags, terminal);
   if (flags.detach === true) return startDetached(manager, prepared, flags, terminal);
-  return runAndReport(manager, flags, terminal, (signal) => manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) }));
+  return runAndReport(manager, flags, terminal, (signal) =>
+    manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) }),
+  );
 }
 
 export function planRequest({ from, to, allowDowngrade }: PlanFlags) {
@@ -41,13 +44,16 @@ export async function runAndReport(
 
 /** A question is asked only on a terminal, and only when the plan breaks something or cannot be undone. */
 async function confirm(prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<void> {
-  const breaking = prepared.transitions.filter(({ breaking: breaks, steps }) => breaks || steps.some((step) => step.breaking)).map(({ id }) => id);
+  const breaking = prepared.transitions
+    .filter(({ breaking: breaks, steps }) => breaks || steps.some((step) => step.breaking))
+    .map(({ id }) => id);
   const irreversible = stepsOf(prepared)
     .filter(({ isReversible }) => !isReversible)
     .map(({ id }) => id);
   if (flags.yes === true || !terminal.canAsk || breaking.length + irreversible.length === 0) return;
   if (breaking.length > 0) terminal.err(`These transitions break something: ${breaking.join(', ')}.\n`);
-  if (irreversible.length > 0) terminal.err(`These steps have no backward, and are undone from the backup alone: ${irreversible.join(', ')}.\n`);
+  if (irreversible.length > 0)
+    terminal.err(`These steps have no backward, and are undone from the backup alone: ${irreversible.join(', ')}.\n`);
   if (!(await terminal.ask(`Upgrade ${prepared.product} from ${prepared.from} to ${prepared.to}?`))) throw fail('NOT_CONFIRMED', {});
 }
 

@@ -2,12 +2,16 @@
 import type { FailureRegistry } from '../failure.ts';
 
 const list = (names: readonly string[]) => names.join(', ');
-const orNone = (names: readonly string[], what: string) => (names.length === 0 ? `The configuration has no ${what}s yet.` : `Known: ${list(names)}.`);
+const orNone = (names: readonly string[], what: string) =>
+  names.length === 0 ? `The configuration has no ${what}s yet.` : `Known: ${list(names)}.`;
 
 export const configFailures = {
   CONFIG_NOT_FOUND: ({ looked, near }: { looked: string; near?: string }) => ({
     message: `No configuration was found: ${looked}.`,
-    hint: near === undefined ? 'Change into the installation, or name the file with --config FILE.' : `There is ${near}: rename it to upgrade.yaml, or name it with --config.`,
+    hint:
+      near === undefined
+        ? 'Change into the installation, or name the file with --config FILE.'
+        : `There is ${near}: rename it to upgrade.yaml, or name it with --config.`,
   }),
   CONFIG_UNREADABLE: ({ file, error }: { file: string; error: string }) => ({
     message: `${file} cannot be read: ${error}.`,
@@ -49,7 +53,21 @@ export const configFailures = {
     message: `${of}: "${key}" does not say what it is.`,
     hint: nearest === null ? `Give one of: ${list(forms)}.` : `Did you mean "${nearest}"? It needs one of: ${list(forms)}.`,
   }),
-  UNKNOWN_NAME: ({ of, key, what, name, nearest, known }: { of: string; key: string; what: string; name: string; nearest: string | null; known: readonly string[] }) => ({
+  UNKNOWN_NAME: ({
+    of,
+    key,
+    what,
+    name,
+    nearest,
+    known,
+  }: {
+    of: string;
+    key: string;
+    what: string;
+    name: string;
+    nearest: string | null;
+    known: readonly string[];
+  }) => ({
     message: `${of}: "${key}" names the ${what} "${name}", which the configuration does not have.`,
     hint: nearest === null ? `Add it to upgrade.yaml, or correct the name. ${orNone(known, what)}` : `Did you mean "${nearest}"?`,
   }),

@@ -2,7 +2,8 @@
 import type { FailureRegistry } from '../failure.ts';
 
 const at = (file: string, where: string): string => `${where} of ${file}`;
-const numbers = (all: readonly number[]): string => (all.length > 8 ? `${all.slice(0, 8).join(', ')} and ${all.length - 8} more` : all.join(', '));
+const numbers = (all: readonly number[]): string =>
+  all.length > 8 ? `${all.slice(0, 8).join(', ')} and ${all.length - 8} more` : all.join(', ');
 
 export const ladderFailures = {
   LADDER_UNKNOWN: ({ ladder, nearest, known }: { ladder: string; nearest: string | null; known: readonly string[] }) => ({
@@ -77,7 +78,17 @@ export const ladderFailures = {
     message: `Ladder ${ladder} is kept in the PostgreSQL database "${database}"; ladders in PostgreSQL come with a later release of Rungs.`,
     hint: 'Name another ladder with --ladder NAME; this one goes on with the tool that you use today.',
   }),
-  LADDER_ALREADY_ADOPTED: ({ ladder, adoptedAt, baseline, found }: { ladder: string; adoptedAt: string; baseline: number; found: number }) => ({
+  LADDER_ALREADY_ADOPTED: ({
+    ladder,
+    adoptedAt,
+    baseline,
+    found,
+  }: {
+    ladder: string;
+    adoptedAt: string;
+    baseline: number;
+    found: number;
+  }) => ({
     message: `Ladder ${ladder} was adopted already (${adoptedAt}, at height ${baseline}), and its old record says something else now (height ${found}).`,
     hint: 'The journal counts from then on. See that the old tool does not run any more; "upgrade status" shows the ladder as Rungs knows it.',
   }),

@@ -8,7 +8,10 @@ export const migrationFailures = {
   }),
   TRANSITION_NAME: ({ name, suggestion }: { name: string; suggestion: string | null }) => ({
     message: `The folder "${name}" is not named as a transition is.`,
-    hint: suggestion === null ? 'Name it vX_to_vY with two semantic versions, for example v0.1.0_to_v0.2.0, or begin its name with "_" to have it left alone.' : `Rename it to ${suggestion}.`,
+    hint:
+      suggestion === null
+        ? 'Name it vX_to_vY with two semantic versions, for example v0.1.0_to_v0.2.0, or begin its name with "_" to have it left alone.'
+        : `Rename it to ${suggestion}.`,
   }),
   TRANSITION_NOT_A_FOLDER: ({ name }: { name: string }) => ({
     message: `"${name}" is named as a transition but is not a folder.`,
@@ -68,7 +71,10 @@ export const migrationFailures = {
   }),
   STEP_NEEDS_DATABASE: ({ step, known }: { step: string; known: readonly string[] }) => ({
     message: `The SQL step ${step} does not say which database it is for${known.length === 0 ? ', and the configuration has none' : ''}.`,
-    hint: known.length === 0 ? 'Add the database to "databases" in upgrade.yaml.' : `Add a first line such as "-- rungs: { database: ${known[0] ?? 'app'} }". Known: ${known.join(', ')}.`,
+    hint:
+      known.length === 0
+        ? 'Add the database to "databases" in upgrade.yaml.'
+        : `Add a first line such as "-- rungs: { database: ${known[0] ?? 'app'} }". Known: ${known.join(', ')}.`,
   }),
   METADATA_MISPLACED: ({ step }: { step: string }) => ({
     message: `The step ${step} has a "rungs:" comment that would be left unread.`,

@@ -23,7 +23,15 @@ export const planFailures = {
     ].join(' '),
     hint: `${missing.next === null ? `Add a transition that starts at ${missing.at} or below` : `Add migrations/v${missing.at}_to_v${missing.next}`}, or choose a target that "upgrade plan" reaches.`,
   }),
-  PATH_BLOCKED: ({ from, to, blocked }: { from: string; to: string; blocked: readonly { readonly id: string; readonly why: string }[] }) => ({
+  PATH_BLOCKED: ({
+    from,
+    to,
+    blocked,
+  }: {
+    from: string;
+    to: string;
+    blocked: readonly { readonly id: string; readonly why: string }[];
+  }) => ({
     message: `Every chain of transitions from ${from} to ${to} passes one that is blocked. ${blocked.map(({ id, why }) => `${id}: ${why}.`.replace(/\.\.$/, '.')).join(' ')}`,
     hint: 'Choose a target below it, or do what its reason says and remove "blocked" from its transition.yaml.',
   }),

@@ -10,7 +10,10 @@ const whereLogIs = ({ service }: Named) => `state/services/${service}.log`;
 export const serviceFailures = {
   SERVICE_UNKNOWN: ({ services, known }: { services: readonly string[]; known: readonly string[] }) => ({
     message: `${services.length === 1 ? 'A service is' : 'Services are'} named that upgrade.yaml does not have: ${services.join(', ')}.`,
-    hint: known.length === 0 ? 'Add it under "services:" in upgrade.yaml, or take the name out.' : `Known are: ${known.join(', ')}. Correct the name, or add the service under "services:" in upgrade.yaml.`,
+    hint:
+      known.length === 0
+        ? 'Add it under "services:" in upgrade.yaml, or take the name out.'
+        : `Known are: ${known.join(', ')}. Correct the name, or add the service under "services:" in upgrade.yaml.`,
   }),
   SERVICE_CYCLE: ({ services }: { services: readonly string[] }) => ({
     message: `Services wait for each other in a circle: ${services.join(' → ')}.`,
@@ -20,7 +23,12 @@ export const serviceFailures = {
     message: `Service ${service} is of kind "${kind}", which this version of Rungs cannot control yet.`,
     hint: `Describe it as a command for now: services: { ${service}: { command: { restart: […], health: […] } } }.`,
   }),
-  SERVICE_EXECUTABLE_MISSING: ({ service, action, executable, problem }: Named & { action: string; executable: string; problem: string }) => ({
+  SERVICE_EXECUTABLE_MISSING: ({
+    service,
+    action,
+    executable,
+    problem,
+  }: Named & { action: string; executable: string; problem: string }) => ({
     message: `The ${action} command of service ${service} is "${executable}", but ${problem}.`,
     hint: `Install it, make it executable (chmod +x), or correct services.${service}.command.${action} in upgrade.yaml.`,
   }),
@@ -30,7 +38,10 @@ export const serviceFailures = {
   }),
   SERVICE_ACTION_MISSING: ({ service, action }: Named & { action: string }) => ({
     message: `Service ${service} has no command to ${action} it.`,
-    hint: action === 'restart' ? `Add "restart", or "stop" and "start", to services.${service}.command in upgrade.yaml.` : `Add "${action}" to services.${service}.command in upgrade.yaml.`,
+    hint:
+      action === 'restart'
+        ? `Add "restart", or "stop" and "start", to services.${service}.command in upgrade.yaml.`
+        : `Add "${action}" to services.${service}.command in upgrade.yaml.`,
   }),
   SERVICE_COMMAND_FAILED: ({ service, action, command, account }: Named & { action: string; command: string; account: string }) => ({
     message: `Service ${service} could not ${action}: "${command}" ${account}.`,

@@ -160,7 +160,9 @@ function ownEnd(how: OwnEnd): string {
 }
 
 function ownEndHint(how: OwnEnd): string {
-  if (how.kind === 'statement') return 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.';
-  if (how.kind === 'exit-code' && how.code === 127) return 'Exit code 127 mostly means that a command was not found: see the last lines of its output.';
+  if (how.kind === 'statement')
+    return 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.';
+  if (how.kind === 'exit-code' && how.code === 127)
+    return 'Exit code 127 mostly means that a command was not found: see the last lines of its output.';
   return 'Read the last lines of its output, correct the step, and run the upgrade again.';
 }

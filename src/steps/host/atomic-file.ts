@@ -42,5 +42,5 @@ export function syncFolder(folder: string): void {
 }
 
 function writeWhole(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.byteLength; ) at += writeSync(fd, bytes, at);
+  for (let at = 0; at < bytes.byteLength;) at += writeSync(fd, bytes, at);
 }

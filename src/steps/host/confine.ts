@@ -15,7 +15,8 @@ export function confine(path: string, { root, protectedPaths, step }: Confinemen
   const lexical = resolve(root, path);
   const real = follow ? realPath(lexical, 0) : join(realPath(dirname(lexical), 0), basename(lexical));
   const meant = lexical === root ? root : real;
-  if (!isWithin(meant, root) || path.includes('\0') || (meant === root && !follow)) throw fail('STEP_PATH_OUTSIDE', { step, path, target: meant, root }, { step });
+  if (!isWithin(meant, root) || path.includes('\0') || (meant === root && !follow))
+    throw fail('STEP_PATH_OUTSIDE', { step, path, target: meant, root }, { step });
   for (const each of protectedPaths) {
     const kept = realPath(each, 0);
     // A folder that holds the state must not be moved or removed either, but a new file beside it is fine.

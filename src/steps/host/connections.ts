@@ -83,7 +83,8 @@ function wrap(name: string, file: string, db: DatabaseSync): Connection {
     isInTransaction: () => db.isTransaction,
     expectInPlace: (stepId) => {
       const found = statSync(file, { throwIfNoEntry: false });
-      if (found?.ino !== opened.ino || found.dev !== opened.dev) throw fail('STEP_DATABASE_REPLACED', { step: stepId, database: name, file }, { step: stepId });
+      if (found?.ino !== opened.ino || found.dev !== opened.dev)
+        throw fail('STEP_DATABASE_REPLACED', { step: stepId, database: name, file }, { step: stepId });
     },
     begin: () => void begin.run(),
     commit: () => void commit.run(),

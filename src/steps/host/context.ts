@@ -9,7 +9,13 @@ import type { Session } from './session.ts';
 
 const progressEveryMs = 100;
 
-export function createContext(order: HostOrder, run: HostRun, session: Session, signal: AbortSignal, send: (reply: HostReply) => void): StepContext {
+export function createContext(
+  order: HostOrder,
+  run: HostRun,
+  session: Session,
+  signal: AbortSignal,
+  send: (reply: HostReply) => void,
+): StepContext {
   const base = {
     root: run.root,
     from: order.from,

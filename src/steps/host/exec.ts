@@ -32,7 +32,8 @@ export function createExec(root: string, signal: AbortSignal, onStart: (command:
     const exited = new Promise<void>((done) => void child.once('exit', () => setTimeout(done, drainMs)));
     const result = await Promise.race([settled, exited.then(() => null)]);
     const exitCode = result?.exitCode ?? child.exitCode ?? -1;
-    if (result?.failed === true && result.exitCode === undefined && result.signal === undefined) throw new Error(result.originalMessage ?? result.shortMessage ?? `${command} failed`);
+    if (result?.failed === true && result.exitCode === undefined && result.signal === undefined)
+      throw new Error(result.originalMessage ?? result.shortMessage ?? `${command} failed`);
     if (result?.timedOut === true) throw new Error(`${command} did not end within ${options.timeoutMs} ms`);
     const ended: ExecResult = { exitCode, stdout: stdout(), stderr: stderr() };
     return settle(command, args, options, ended, child.signalCode);

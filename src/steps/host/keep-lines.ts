@@ -44,7 +44,7 @@ function commonLines(a: readonly string[], b: readonly string[]): readonly (read
     }
   }
   const pairs: (readonly [number, number])[] = Array.from({ length: start }, (_, at) => [at, at]);
-  for (let i = 0, j = 0; i < height && j < width; ) {
+  for (let i = 0, j = 0; i < height && j < width;) {
     if (a[start + i] === b[start + j]) pairs.push([start + i++, start + j++]);
     else if (lengthAt(i + 1, j) >= lengthAt(i, j + 1)) i += 1;
     else j += 1;

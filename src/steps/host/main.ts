@@ -30,7 +30,8 @@ subscribe('child_process', () => {
 // A step that prints faster than it is read has to wait: written asynchronously, all of it would pile up in this process.
 for (const stream of [process.stdout, process.stderr]) {
   const handle: unknown = Reflect.get(stream, '_handle');
-  if (typeof handle === 'object' && handle !== null && 'setBlocking' in handle && typeof handle.setBlocking === 'function') handle.setBlocking(true);
+  if (typeof handle === 'object' && handle !== null && 'setBlocking' in handle && typeof handle.setBlocking === 'function')
+    handle.setBlocking(true);
 }
 // A reader that has gone must not fail a step that could still finish.
 process.stdout.on('error', () => {});
@@ -75,7 +76,12 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
     const startedAt = performance.now();
     const failed = order.kind === 'sql' ? await runSql(order, run) : await runModule(order, run);
     const now = performance.now();
-    settled.push({ stepId: order.id, status: failed === null ? 'done' : 'failed', durationMs: now - startedAt, ...(failed === null ? {} : { failure: failed }) });
+    settled.push({
+      stepId: order.id,
+      status: failed === null ? 'done' : 'failed',
+      durationMs: now - startedAt,
+      ...(failed === null ? {} : { failure: failed }),
+    });
     if (failed !== null) break;
     if (now - flushedAt >= flushEveryMs) {
       flush();

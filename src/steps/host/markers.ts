@@ -22,7 +22,9 @@ export function checkpointKey(stepId: string, action: 'apply' | 'revert'): strin
 /** Makes the table where it is missing. Statements are prepared once, as thousands of steps use them. */
 export function openMarkers(db: DatabaseSync): Markers {
   if (!hasMarkerTable(db)) {
-    db.exec(`CREATE TABLE IF NOT EXISTS ${markerTable} (run_id TEXT NOT NULL, step_id TEXT NOT NULL, value TEXT, PRIMARY KEY (run_id, step_id)) WITHOUT ROWID`);
+    db.exec(
+      `CREATE TABLE IF NOT EXISTS ${markerTable} (run_id TEXT NOT NULL, step_id TEXT NOT NULL, value TEXT, PRIMARY KEY (run_id, step_id)) WITHOUT ROWID`,
+    );
   }
   const upsert = db.prepare(`INSERT OR REPLACE INTO main.${markerTable} (run_id, step_id, value) VALUES (?, ?, ?)`);
   const remove = db.prepare(`DELETE FROM main.${markerTable} WHERE run_id = ? AND step_id = ?`);

@@ -30,7 +30,8 @@ function registerOnce(): void {
   areHooksRegistered = true;
   const api = stepApiUrl();
   registerHooks({
-    resolve: (specifier, context, next) => (specifier === 'rungs' ? { url: api, format: formatOfApi(api), shortCircuit: true } : next(specifier, context)),
+    resolve: (specifier, context, next) =>
+      specifier === 'rungs' ? { url: api, format: formatOfApi(api), shortCircuit: true } : next(specifier, context),
     load: (url, context, next) => {
       const path = url.split('?', 1)[0] ?? url;
       if (path.endsWith('.ts') && path.startsWith('file:')) return { format: 'module', source: stripped(path), shortCircuit: true };
@@ -78,7 +79,8 @@ function loadFailure(file: string, error: unknown): Failure {
     if (/does not provide an export named/.test(text)) return failure('STEP_IMPORT', { file, error: text }, { place: { file } });
     return failure('STEP_SYNTAX', { file, error: firstLine(text) }, { place: { file, ...at } });
   }
-  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return failure('STEP_IMPORT', { file, error: firstLine(text) }, { place: { file } });
+  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
+    return failure('STEP_IMPORT', { file, error: firstLine(text) }, { place: { file } });
   return failure('STEP_LOAD', { file, error: firstLine(text) }, { place: { file, ...placeInStack(error, file) } });
 }
 

@@ -63,7 +63,8 @@ function startsPrograms({ file }: HostOrder): boolean {
   return otherWays.test(readFileSync(file, 'utf8'));
 }
 
-const otherWays = /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/;
+const otherWays =
+  /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/;
 const anyWay = new RegExp(String.raw`${otherWays.source}|\bfiles\b`);
 
 function databaseFolders(run: HostRun): readonly string[] {
@@ -89,8 +90,21 @@ export async function runCheck(request: HalfRequest): Promise<{ readonly state: 
 }
 
 function noFunction(order: HostOrder, found: unknown): Failure {
-  const kind = found === null ? 'null' : Array.isArray(found) ? 'a list' : typeof found === 'object' ? 'an object' : typeof found === 'undefined' ? 'undefined' : `a ${typeof found}`;
-  return failure('STEP_NO_FUNCTION', { step: order.id, direction: order.direction, file: basename(order.file), found: kind }, { step: order.id });
+  const kind =
+    found === null
+      ? 'null'
+      : Array.isArray(found)
+        ? 'a list'
+        : typeof found === 'object'
+          ? 'an object'
+          : typeof found === 'undefined'
+            ? 'undefined'
+            : `a ${typeof found}`;
+  return failure(
+    'STEP_NO_FUNCTION',
+    { step: order.id, direction: order.direction, file: basename(order.file), found: kind },
+    { step: order.id },
+  );
 }
 
 function failureOf(order: HostOrder, run: HostRun, error: unknown, signal: AbortSignal): Failure {
@@ -112,7 +126,9 @@ function failureOf(order: HostOrder, run: HostRun, error: unknown, signal: Abort
 
 function cancelled(order: HostOrder, reason: unknown): Failure {
   const half = { step: order.id, direction: order.direction };
-  return reason === 'timeout' ? failure('STEP_TIMEOUT', { ...half, timeoutMs: 0 }, { step: order.id }) : failure('STEP_CANCELLED', half, { step: order.id });
+  return reason === 'timeout'
+    ? failure('STEP_TIMEOUT', { ...half, timeoutMs: 0 }, { step: order.id })
+    : failure('STEP_CANCELLED', half, { step: order.id });
 }
 
 function describe(order: HostOrder, error: unknown): { readonly error: string; readonly at?: string } {

@@ -41,7 +41,8 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
     try {
       connection.begin();
     } catch (error) {
-      if (isBusy(error)) throw fail('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
+      if (isBusy(error))
+        throw fail('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
       throw error;
     }
     used.set(connection.name, connection);
@@ -64,7 +65,8 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
   const checkForeignKeys = (): void => {
     for (const [name, watch] of watches) {
       const tables = watch.broken();
-      if (tables.length > 0) throw fail('STEP_FOREIGN_KEYS', { step: order.id, direction: order.direction, database: name, tables }, { step: order.id });
+      if (tables.length > 0)
+        throw fail('STEP_FOREIGN_KEYS', { step: order.id, direction: order.direction, database: name, tables }, { step: order.id });
     }
   };
 
@@ -115,12 +117,21 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
   };
 }
 
-function markedConnections(run: HostRun, order: HostOrder, connections: Connections, used: ReadonlyMap<string, Connection>): readonly Connection[] {
+function markedConnections(
+  run: HostRun,
+  order: HostOrder,
+  connections: Connections,
+  used: ReadonlyMap<string, Connection>,
+): readonly Connection[] {
   const open = connections.all().filter(({ name }) => !used.has(name));
   return [...used.values(), ...open.filter(({ markers }) => markers.find(run.runId, order.id) !== null)];
 }
 
-function handleFor(connection: Connection, begin: (connection: Connection) => void, exec: (connection: Connection, sql: string) => void): SqliteHandle {
+function handleFor(
+  connection: Connection,
+  begin: (connection: Connection) => void,
+  exec: (connection: Connection, sql: string) => void,
+): SqliteHandle {
   const statement = (sql: string): ReturnType<Connection['prepare']> => {
     const [first] = splitStatements(sql);
     const word = first === undefined ? null : transactionWord(first);

@@ -42,7 +42,9 @@ function runInTransaction(order: HostOrder, run: HostRun, connection: Connection
     const word = transactionWord(statement);
     if (word !== null) return failure('STEP_OWN_TRANSACTION', { ...place, line: lineOf(script, statement), word }, { step: order.id });
   }
-  const isRebuild = script.statements.some((statement) => statement.head.startsWith('DROP TABLE') || foreignKeysPragma(statement) === 'off');
+  const isRebuild = script.statements.some(
+    (statement) => statement.head.startsWith('DROP TABLE') || foreignKeysPragma(statement) === 'off',
+  );
   const watch = isRebuild ? suspendForeignKeys(connection.db) : null;
   let current: SqlStatement | null = null;
   try {
@@ -63,9 +65,14 @@ function runInTransaction(order: HostOrder, run: HostRun, connection: Connection
     return null;
   } catch (error) {
     connection.rollback();
-    if (current === null && isBusy(error)) return failure('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
+    if (current === null && isBusy(error))
+      return failure('STEP_DATABASE_BUSY', { step: order.id, database: connection.name, waitedMs: run.busyMs }, { step: order.id });
     const line = current === null ? null : lineOf(script, current);
-    return failure('STEP_FAILED', { step: order.id, direction: order.direction, how: { kind: 'statement', file: place.file, line, error: messageOf(error) } }, { step: order.id });
+    return failure(
+      'STEP_FAILED',
+      { step: order.id, direction: order.direction, how: { kind: 'statement', file: place.file, line, error: messageOf(error) } },
+      { step: order.id },
+    );
   } finally {
     watch?.restore();
   }

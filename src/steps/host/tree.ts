@@ -1,6 +1,22 @@
 // Moves and copies files and folders with everything that belongs to them: mode, owner, times, links as links.
 import {
-  chmodSync, chownSync, closeSync, constants, copyFileSync, cpSync, fsyncSync, lchownSync, lstatSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  cpSync,
+  fsyncSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
   utimesSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
@@ -27,7 +43,10 @@ export function copyTree(from: string, to: string): void {
 }
 
 /** Owner first, as a change of owner clears setuid bits; times last. Who may not change owners keeps those that the system gives. */
-export function setAttributes(path: string, found: Pick<Stats, 'uid' | 'gid' | 'mode' | 'atimeMs' | 'mtimeMs'> & { readonly isSymbolicLink: () => boolean }): void {
+export function setAttributes(
+  path: string,
+  found: Pick<Stats, 'uid' | 'gid' | 'mode' | 'atimeMs' | 'mtimeMs'> & { readonly isSymbolicLink: () => boolean },
+): void {
   const isLink = found.isSymbolicLink();
   const now = lstatSync(path);
   if (now.uid !== found.uid || now.gid !== found.gid) (isLink ? lchownSync : chownSync)(path, found.uid, found.gid);

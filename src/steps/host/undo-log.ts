@@ -1,5 +1,18 @@
 // The undo record of one half of a step: what was there before, durable before the change is made, so that a kill at any point can be taken back.
-import { closeSync, existsSync, fdatasyncSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, readlinkSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fail } from '../../model/failure.ts';
 import { syncFolder } from './atomic-file.ts';
@@ -31,7 +44,12 @@ export type UndoEntry = {
   readonly parent: { readonly path: string; readonly atimeMs: number; readonly mtimeMs: number } | null;
 } & (
   | { readonly change: 'replace'; readonly path: string; readonly before: Before }
-  | { readonly change: 'move'; readonly path: string; readonly to: string; readonly toParent: { readonly path: string; readonly atimeMs: number; readonly mtimeMs: number } | null }
+  | {
+      readonly change: 'move';
+      readonly path: string;
+      readonly to: string;
+      readonly toParent: { readonly path: string; readonly atimeMs: number; readonly mtimeMs: number } | null;
+    }
 );
 
 export interface UndoLog {
@@ -108,7 +126,10 @@ export function readUndoLog(dir: string): readonly UndoEntry[] {
   const file = logFile(dir);
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');
-  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n').slice(0, -1);
+  const lines = text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .slice(0, -1);
   return lines.map((line, at): UndoEntry => {
     try {
       return JSON.parse(line);
@@ -123,7 +144,13 @@ export function readUndone(dir: string): ReadonlySet<number> {
   const file = undoneFile(dir);
   if (!existsSync(file)) return new Set();
   const text = readFileSync(file, 'utf8');
-  return new Set(text.slice(0, text.lastIndexOf('\n') + 1).split('\n').slice(0, -1).map(Number));
+  return new Set(
+    text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .slice(0, -1)
+      .map(Number),
+  );
 }
 
 /** Entries that still stand. */

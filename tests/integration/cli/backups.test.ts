@@ -5,7 +5,14 @@ import { expect, test } from 'vitest';
 import { snapshot } from '../../unit/discover/tree.ts';
 import { makeSmall } from './installation.ts';
 
-const made = { id: expect.stringMatching(/^[0-9A-Z]{26}$/), path: expect.any(String), manifest: expect.any(String), bytes: expect.any(Number), files: expect.any(Number), verified: true };
+const made = {
+  id: expect.stringMatching(/^[0-9A-Z]{26}$/),
+  path: expect.any(String),
+  manifest: expect.any(String),
+  bytes: expect.any(Number),
+  files: expect.any(Number),
+  verified: true,
+};
 
 test('create, list, verify and export', async () => {
   const { upgrade, root, dir } = makeSmall();
@@ -17,7 +24,9 @@ test('create, list, verify and export', async () => {
   expect(record).toEqual(made);
   expect(existsSync(record.path)).toBe(true);
   expect(existsSync(record.manifest)).toBe(true);
-  expect(JSON.parse((await upgrade(['--json', 'backup', 'list'])).stdout)).toEqual([{ ...record, createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), runId: null }]);
+  expect(JSON.parse((await upgrade(['--json', 'backup', 'list'])).stdout)).toEqual([
+    { ...record, createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), runId: null },
+  ]);
   expect(JSON.parse((await upgrade(['backup', 'verify', '--json'])).stdout)).toEqual(record);
   expect((await upgrade(['backup', 'list'])).stdout).toContain(record.id);
   const file = path.join(dir, 'copy.tar.zst');
@@ -58,7 +67,12 @@ test('restore: a dry run tells the same and changes nothing, paths are honoured,
   expect(JSON.parse((await upgrade(['backup', 'restore', id, '--json'])).stdout)).toMatchObject({ restored: [], removed: [] });
 });
 
-test.each([['nowhere', []], ['nowhere', ['--dry-run']], ['../other', []], ['../other', ['--dry-run']]])('restoring %s %j, which the backup does not have', async (wanted, flags) => {
+test.each([
+  ['nowhere', []],
+  ['nowhere', ['--dry-run']],
+  ['../other', []],
+  ['../other', ['--dry-run']],
+])('restoring %s %j, which the backup does not have', async (wanted, flags) => {
   const { upgrade, root } = makeSmall();
   const { id } = JSON.parse((await upgrade(['backup', 'create', '--json'])).stdout);
   writeFileSync(path.join(root, 'config/app.yaml'), 'name: changed\n');

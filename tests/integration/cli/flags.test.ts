@@ -20,7 +20,10 @@ test.each([
   { flag: ['--help'], is: (stdout: string) => stdout.startsWith('Usage: upgrade') },
 ])('$flag stands before and after the command', async ({ flag, is }) => {
   const { upgrade } = makeSmall({ files: { 'other/VERSION': '1.1.0\n' } });
-  for (const args of [[...flag, 'status'], ['status', ...flag]]) {
+  for (const args of [
+    [...flag, 'status'],
+    ['status', ...flag],
+  ]) {
     const { code, stdout, stderr } = await upgrade(args);
     expect([code, stderr, is(stdout)], args.join(' ')).toEqual([0, '', true]);
   }
@@ -32,19 +35,63 @@ test('what stands nearer to the end wins', async () => {
   expect((await upgrade(['-c', 'upgrade.yaml', 'status', '-c', 'nope.yaml'])).code).toBe(2);
 });
 
-test.each(['plan', 'check', 'status', 'doctor', 'history', 'resume', 'rollback', 'follow', 'new', 'adopt', 'backup', 'backup list', 'backup create', 'backup verify', 'backup restore', 'backup export'])('%s knows the flags that all have', async (name) => {
+test.each([
+  'plan',
+  'check',
+  'status',
+  'doctor',
+  'history',
+  'resume',
+  'rollback',
+  'follow',
+  'new',
+  'adopt',
+  'backup',
+  'backup list',
+  'backup create',
+  'backup verify',
+  'backup restore',
+  'backup export',
+])('%s knows the flags that all have', async (name) => {
   const { upgrade } = makeSmall();
   const words = name.split(' ');
   const { code, stdout } = await upgrade([...words, '--help']);
   expect(code).toBe(0);
-  for (const flag of ['-c, --config', '--root', '--json', '--events', '-q, --quiet', '-v, --verbose', '--no-color', '--version', '-h, --help']) expect(stdout).toContain(flag);
+  for (const flag of [
+    '-c, --config',
+    '--root',
+    '--json',
+    '--events',
+    '-q, --quiet',
+    '-v, --verbose',
+    '--no-color',
+    '--version',
+    '-h, --help',
+  ])
+    expect(stdout).toContain(flag);
   expect((await upgrade([...words, '--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('help lists every command of this release and none of a later one', async () => {
   const { stdout } = await makeSmall().upgrade(['--help']);
-  const listed = stdout.slice(stdout.indexOf('Commands:')).split('\n').flatMap((line) => /^ {2}([a-z]+) /.exec(line)?.[1] ?? []);
-  expect(listed).toEqual(['plan', 'check', 'status', 'doctor', 'history', 'resume', 'rollback', 'follow', 'backup', 'new', 'adopt', 'help']);
+  const listed = stdout
+    .slice(stdout.indexOf('Commands:'))
+    .split('\n')
+    .flatMap((line) => /^ {2}([a-z]+) /.exec(line)?.[1] ?? []);
+  expect(listed).toEqual([
+    'plan',
+    'check',
+    'status',
+    'doctor',
+    'history',
+    'resume',
+    'rollback',
+    'follow',
+    'backup',
+    'new',
+    'adopt',
+    'help',
+  ]);
 });
 
 test('the config is found from a folder below it, and nowhere else', async () => {
@@ -73,13 +120,27 @@ test('an installation behind a link is upgraded where it is', async () => {
   expect((await upgrade(['status'])).stdout).toContain('small is at 2.0.0');
 });
 
-test.each([['plan'], ['plan', '--json'], ['--help'], ['status', '--json'], ['nope']])('a reader that goes away is no error: %s %s', (...args) => {
-  const { root } = makeSmall({ files: Object.fromEntries(Array.from({ length: 400 }, (_, at) => [`migrations/v2.${at}.0_to_v2.${at + 1}.0/transition.yaml`, `description: ${'long '.repeat(60)}\n`])) });
-  // `head -0` reads nothing and is gone before the first byte.
-  const { stderr, stdout } = spawnSync('bash', ['-c', 'set -o pipefail; "$@" 2>&1 | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"', 'bash', process.execPath, executable, ...args], { cwd: root, env: environment(), encoding: 'utf8' });
-  expect(stderr).toBe('');
-  expect(stdout.trim()).toBe(args[0] === 'nope' ? '2' : '0');
-});
+test.each([['plan'], ['plan', '--json'], ['--help'], ['status', '--json'], ['nope']])(
+  'a reader that goes away is no error: %s %s',
+  (...args) => {
+    const { root } = makeSmall({
+      files: Object.fromEntries(
+        Array.from({ length: 400 }, (_, at) => [
+          `migrations/v2.${at}.0_to_v2.${at + 1}.0/transition.yaml`,
+          `description: ${'long '.repeat(60)}\n`,
+        ]),
+      ),
+    });
+    // `head -0` reads nothing and is gone before the first byte.
+    const { stderr, stdout } = spawnSync(
+      'bash',
+      ['-c', 'set -o pipefail; "$@" 2>&1 | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"', 'bash', process.execPath, executable, ...args],
+      { cwd: root, env: environment(), encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    expect(stdout.trim()).toBe(args[0] === 'nope' ? '2' : '0');
+  },
+);
 
 test('with -q an upgrade says what matters, and problems are told all the same', async () => {
   const { upgrade } = makeSmall({ fails: true });

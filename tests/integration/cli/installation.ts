@@ -49,7 +49,17 @@ esac
 `;
 
 /** At 1.0.0, with transitions to 1.1.0, 2.0.0 (`breaks`: breaking) and, for `fails`, to 3.0.0, whose step fails. */
-export function makeSmall({ config = '', files = {}, breaks = false, fails = false }: { readonly config?: string; readonly files?: Readonly<Record<string, Entry>>; readonly breaks?: boolean; readonly fails?: boolean } = {}): Small {
+export function makeSmall({
+  config = '',
+  files = {},
+  breaks = false,
+  fails = false,
+}: {
+  readonly config?: string;
+  readonly files?: Readonly<Record<string, Entry>>;
+  readonly breaks?: boolean;
+  readonly fails?: boolean;
+} = {}): Small {
   const dir = makeTree({
     'inst/VERSION': '1.0.0\n',
     'inst/upgrade.yaml': `product: small\nversion: { file: VERSION }\nmigrations: ../migrations\ndatabases: { app: { sqlite: data/app.db } }\nbackup: { include: [VERSION, config, data] }\n${config}`,
@@ -61,7 +71,10 @@ export function makeSmall({ config = '', files = {}, breaks = false, fails = fal
     ...files,
   });
   const root = path.join(dir, 'inst');
-  makeDatabase(path.join(root, 'data/app.db'), "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL); INSERT INTO users (name) VALUES ('Ada'), ('Bo')");
+  makeDatabase(
+    path.join(root, 'data/app.db'),
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL); INSERT INTO users (name) VALUES ('Ada'), ('Bo')",
+  );
   chmodSync(path.join(root, 'config/app.yaml'), 0o640);
   return { dir, root, upgrade: (args, options = {}) => call(args, { cwd: root, ...options }) };
 }
@@ -80,7 +93,13 @@ export function environment(env: Readonly<Record<string, string>> = {}): NodeJS.
 function call(args: readonly string[], { cwd, env, program }: CallOptions & { readonly cwd: string }): Promise<Ended> {
   return new Promise((settle, reject) => {
     const [command, words] = program === undefined ? [process.execPath, [executable, ...args]] : [program, args];
-    const child = spawn(command, words, { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'], timeout: deadlineMs, killSignal: 'SIGKILL' });
+    const child = spawn(command, words, {
+      cwd,
+      env: environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: deadlineMs,
+      killSignal: 'SIGKILL',
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));

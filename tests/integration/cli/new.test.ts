@@ -13,7 +13,9 @@ test.each(['ts', 'sql', 'sh', 'py'])('a step of the kind %s is a step', async (k
   expect((statSync(file).mode & 0o111) !== 0).toBe(kind === 'sh');
   expect(JSON.parse((await upgrade(['check', '--json'])).stdout)).toMatchObject({ problems: [], transitions: 3, steps: 3 });
   const { transitions } = JSON.parse((await upgrade(['plan', '--json'])).stdout);
-  expect(transitions.at(-1).steps).toMatchObject([{ id: 'v2.0.0_to_v2.1.0/001_add_email', kind, description: 'Add email', reversible: true }]);
+  expect(transitions.at(-1).steps).toMatchObject([
+    { id: 'v2.0.0_to_v2.1.0/001_add_email', kind, description: 'Add email', reversible: true },
+  ]);
   const run = await upgrade(['--json']);
   expect(run.code).toBe(10);
   expect(JSON.parse(run.stdout)).toMatchObject({ outcome: 'rolled-back', version: '1.0.0' });
@@ -26,8 +28,14 @@ test('numbers go on where the folder ends, and ts is the default', async () => {
   expect(readdirSync(path.join(dir, 'migrations/v2.0.0_to_v2.1.0')).toSorted()).toEqual(['010_first.sh', '011_second.ts', '012_third.py']);
 });
 
-const ladders = 'ladders: { main: { dir: db, database: app }, fresh: { dir: fresh, database: app }, system: { index: m/index.json, dir: m/src } }\n';
-const files = { 'inst/db/0007_old.sql': '', 'inst/m/index.json': '{\n    "metadata": { "kept": true },\n    "migrations": [\n        { "id": "00000004", "description": "x", "has_run": true }\n    ]\n}\n', 'inst/m/src/00000004.sh': '' };
+const ladders =
+  'ladders: { main: { dir: db, database: app }, fresh: { dir: fresh, database: app }, system: { index: m/index.json, dir: m/src } }\n';
+const files = {
+  'inst/db/0007_old.sql': '',
+  'inst/m/index.json':
+    '{\n    "metadata": { "kept": true },\n    "migrations": [\n        { "id": "00000004", "description": "x", "has_run": true }\n    ]\n}\n',
+  'inst/m/src/00000004.sh': '',
+};
 
 test.each([
   { args: ['--ladder', 'main', 'add_email'], file: 'db/0008_add_email.sql', holds: 'database: app' },
@@ -43,7 +51,14 @@ test.each([
   expect(readFileSync(path.join(root, file), 'utf8')).toContain(holds);
   const index = readFileSync(path.join(root, 'm/index.json'), 'utf8');
   if (!file.startsWith('m/')) expect(index).toBe(files['inst/m/index.json']);
-  else expect(JSON.parse(index)).toEqual({ metadata: { kept: true }, migrations: [{ id: '00000004', description: 'x', has_run: true }, { id: '00000005', description: 'add email', has_run: false }] });
+  else
+    expect(JSON.parse(index)).toEqual({
+      metadata: { kept: true },
+      migrations: [
+        { id: '00000004', description: 'x', has_run: true },
+        { id: '00000005', description: 'add email', has_run: false },
+      ],
+    });
 });
 
 test('an index ladder has scripts alone', async () => {

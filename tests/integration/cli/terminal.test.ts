@@ -12,18 +12,28 @@ interface Shown {
   readonly asked: boolean;
 }
 
-function onTerminal(root: string, args: readonly string[], { answer = '', env = {} }: { readonly answer?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {}): Shown {
-  const { stdout, stderr, status } = spawnSync('python3', [path.join(import.meta.dirname, 'on-terminal.py'), answer, process.execPath, executable, ...args], {
-    cwd: root,
-    env: { ...environment(), TERM: 'xterm', ...env },
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
+function onTerminal(
+  root: string,
+  args: readonly string[],
+  { answer = '', env = {} }: { readonly answer?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {},
+): Shown {
+  const { stdout, stderr, status } = spawnSync(
+    'python3',
+    [path.join(import.meta.dirname, 'on-terminal.py'), answer, process.execPath, executable, ...args],
+    {
+      cwd: root,
+      env: { ...environment(), TERM: 'xterm', ...env },
+      encoding: 'utf8',
+      timeout: 60_000,
+    },
+  );
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout);
 }
 
-const irreversible = { 'migrations/v2.0.0_to_v2.1.0/001_no_way_back.sql': '-- rungs: { database: app, transaction: false }\nCREATE TABLE t (id)' };
+const irreversible = {
+  'migrations/v2.0.0_to_v2.1.0/001_no_way_back.sql': '-- rungs: { database: app, transaction: false }\nCREATE TABLE t (id)',
+};
 
 describe('a question', () => {
   test.each([

@@ -27,7 +27,13 @@ interface Working extends Small {
 /** In the middle of its step. */
 async function startRun({ isStubborn = false }: { readonly isStubborn?: boolean } = {}): Promise<Working> {
   const small = makeSmall({ files: { 'migrations/v2.0.0_to_v2.1.0/001_waits.sh': { text: waitingStep(isStubborn), mode: 0o755 } } });
-  const child = spawn(process.execPath, [executable], { cwd: small.root, env: environment(), stdio: 'ignore', timeout: 60_000, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, [executable], {
+    cwd: small.root,
+    env: environment(),
+    stdio: 'ignore',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
   const ended = new Promise<number | null>((settle) => child.once('exit', settle));
   const deadline = performance.now() + 30_000;
   while (!existsSync(path.join(small.dir, 'begun'))) {
@@ -58,14 +64,27 @@ async function stoppedAtOnce(): Promise<Working> {
 test('while a run is at work every other one exits with 75 and names it', async () => {
   const run = await startRun();
   const { lock, state, run: open } = JSON.parse((await run.upgrade(['status', '--json'])).stdout);
-  expect(lock).toEqual({ host: expect.any(String), pid: expect.any(Number), since: expect.stringMatching(/^\d{4}-/), phase: 'orchestration' });
+  expect(lock).toEqual({
+    host: expect.any(String),
+    pid: expect.any(Number),
+    since: expect.stringMatching(/^\d{4}-/),
+    phase: 'orchestration',
+  });
   expect([state, open.outcome]).toEqual(['unfinished', null]);
   for (const args of [['--json'], ['resume', '--json'], ['rollback', '--json']]) {
     const { code, stdout, stderr } = await run.upgrade(args);
-    expect([code, JSON.parse(stdout)], args.join(' ')).toMatchObject([75, { outcome: 'refused', failure: { code: 'LOCK_HELD', message: expect.stringContaining(`process ${lock.pid}`) } }]);
+    expect([code, JSON.parse(stdout)], args.join(' ')).toMatchObject([
+      75,
+      { outcome: 'refused', failure: { code: 'LOCK_HELD', message: expect.stringContaining(`process ${lock.pid}`) } },
+    ]);
     expect(stderr).toContain('LOCK_HELD');
   }
-  for (const args of [['backup', 'create', '--json'], ['doctor', '--json'], ['--dry-run', '--json']]) expect((await run.upgrade(args)).code, args.join(' ')).toBe(75);
+  for (const args of [
+    ['backup', 'create', '--json'],
+    ['doctor', '--json'],
+    ['--dry-run', '--json'],
+  ])
+    expect((await run.upgrade(args)).code, args.join(' ')).toBe(75);
   expect((await run.upgrade(['plan'])).code).toBe(0);
   run.letGo();
   expect(await run.ended).toBe(0);
@@ -77,7 +96,9 @@ test('one SIGINT goes back to the old state: 10', async () => {
   run.signal('SIGINT');
   expect(await run.ended).toBe(10);
   expect(readFileSync(path.join(run.root, 'VERSION'), 'utf8')).toBe('1.0.0\n');
-  expect(JSON.parse((await run.upgrade(['history', '--json'])).stdout)).toMatchObject([{ outcome: 'rolled-back', failure: { code: expect.stringMatching(/CANCELLED/) } }]);
+  expect(JSON.parse((await run.upgrade(['history', '--json'])).stdout)).toMatchObject([
+    { outcome: 'rolled-back', failure: { code: expect.stringMatching(/CANCELLED/) } },
+  ]);
 });
 
 test('after a second SIGINT the run is unfinished: everything says so, a dry run tells what would be done, and resume finishes it', async () => {
@@ -96,13 +117,20 @@ test('after a second SIGINT the run is unfinished: everything says so, a dry run
 
   const dry = await run.upgrade(['resume', '--dry-run', '--json']);
   expect(dry.code).toBe(0);
-  expect(JSON.parse(dry.stdout)).toMatchObject({ runId: open.id, from: '1.0.0', to: '2.1.0', would: open.course === 'backwards' ? 'roll back' : 'finish' });
+  expect(JSON.parse(dry.stdout)).toMatchObject({
+    runId: open.id,
+    from: '1.0.0',
+    to: '2.1.0',
+    would: open.course === 'backwards' ? 'roll back' : 'finish',
+  });
   expect(JSON.parse((await run.upgrade(['rollback', '--dry-run', '--json'])).stdout)).toMatchObject({ would: 'roll back' });
   expect(JSON.parse((await run.upgrade(['status', '--json'])).stdout).run).toEqual(open);
 
   const resumed = await run.upgrade(['resume', '--json']);
   const result = JSON.parse(resumed.stdout);
-  expect([resumed.code, result.outcome, result.runId]).toEqual(open.course === 'backwards' ? [10, 'rolled-back', open.id] : [0, 'committed', open.id]);
+  expect([resumed.code, result.outcome, result.runId]).toEqual(
+    open.course === 'backwards' ? [10, 'rolled-back', open.id] : [0, 'committed', open.id],
+  );
   expect(readFileSync(path.join(run.root, 'VERSION'), 'utf8')).toBe(`${result.version}\n`);
 });
 

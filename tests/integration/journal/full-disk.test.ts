@@ -16,13 +16,16 @@ testAsRoot('mount')('on a full disk the reserve is given up, so that a rollback 
     const journal = openSqliteJournal({ state, mode: 'write' });
     if (journal === null) throw new Error('no journal');
     const versions = { from: parseVersion('0.1.0'), to: parseVersion('0.2.0') };
-    await journal.createRun({ id: 'a', product: 'p', ...versions, direction: 'up', planHash: 'x', startedAt: 'now', host: 'h', pid: 1 }, {
-      product: 'p',
-      ...versions,
-      direction: 'up',
-      hash: 'x',
-      transitions: [],
-    });
+    await journal.createRun(
+      { id: 'a', product: 'p', ...versions, direction: 'up', planHash: 'x', startedAt: 'now', host: 'h', pid: 1 },
+      {
+        product: 'p',
+        ...versions,
+        direction: 'up',
+        hash: 'x',
+        transitions: [],
+      },
+    );
     fill(disk);
     expect(existsSync(path.join(state, 'reserve'))).toBe(true);
     // Larger than the slack of the last page that the disk still had.

@@ -109,7 +109,10 @@ test.each([
   const { execFileSync } = await import('node:child_process');
   const bin = join(state, '..', 'bin');
   mkdirSync(bin);
-  const real = tool === 'python3' ? execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim() : execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim();
+  const real =
+    tool === 'python3'
+      ? execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim()
+      : execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim();
   symlinkSync(realpathSync(real), join(bin, tool));
   const path = process.env['PATH'];
   process.env['PATH'] = bin;

@@ -59,7 +59,10 @@ const settingsWithBackward = `export default {
 
 test('without the flag it is refused, and nothing is changed', async () => {
   await withUpgraded(async (tiny, { upgraded }) => {
-    for (const args of [['--to', '1.0.0', '--yes', '--json'], ['--from', '2.0.0', '--to', '1.1.0', '--yes', '--json']]) {
+    for (const args of [
+      ['--to', '1.0.0', '--yes', '--json'],
+      ['--from', '2.0.0', '--to', '1.1.0', '--yes', '--json'],
+    ]) {
       const { code, stdout } = await tiny.upgrade(args);
       expect(code).toBe(3);
       expect(JSON.parse(stdout).failure.code).toBe('DOWNGRADE_REFUSED');
@@ -74,8 +77,15 @@ test('down, up and down again', async () => {
     expect((await tiny.upgrade(['--yes'])).code).toBe(0);
     await expectState(tiny, upgraded);
     await expectDown(tiny, old);
-    const history: readonly { readonly outcome: string; readonly direction: string }[] = JSON.parse((await tiny.upgrade(['history', '--json'])).stdout);
-    expect(history.map(({ outcome, direction }) => `${direction} ${outcome}`)).toEqual(['down committed', 'up committed', 'down committed', 'up committed']);
+    const history: readonly { readonly outcome: string; readonly direction: string }[] = JSON.parse(
+      (await tiny.upgrade(['history', '--json'])).stdout,
+    );
+    expect(history.map(({ outcome, direction }) => `${direction} ${outcome}`)).toEqual([
+      'down committed',
+      'up committed',
+      'down committed',
+      'up committed',
+    ]);
   });
 });
 
@@ -89,9 +99,21 @@ test('a downgrade in two runs', async () => {
 
 describe('a downgrade that fails goes back to where it began', () => {
   const waysToFail: readonly { readonly why: string; readonly file: string; readonly change: (text: string) => string }[] = [
-    { why: 'a backward fails', file: 'v1.0.0_to_v1.1.0/002_stock.sql', change: (text) => text.replace('-- backward', '-- backward\nDROP TABLE nowhere;') },
-    { why: 'a backward does half and fails', file: 'v1.0.0_to_v1.1.0/004_shared.sh', change: (text) => text.replace('rm -rf data/shared', 'rm -rf data/shared\n    exit 3') },
-    { why: 'the old version does not run', file: 'v1.1.0_to_v2.0.0/003_release.py', change: (text) => text.replace('int(text) - 1', 'int(text) + 5') },
+    {
+      why: 'a backward fails',
+      file: 'v1.0.0_to_v1.1.0/002_stock.sql',
+      change: (text) => text.replace('-- backward', '-- backward\nDROP TABLE nowhere;'),
+    },
+    {
+      why: 'a backward does half and fails',
+      file: 'v1.0.0_to_v1.1.0/004_shared.sh',
+      change: (text) => text.replace('rm -rf data/shared', 'rm -rf data/shared\n    exit 3'),
+    },
+    {
+      why: 'the old version does not run',
+      file: 'v1.1.0_to_v2.0.0/003_release.py',
+      change: (text) => text.replace('int(text) - 1', 'int(text) + 5'),
+    },
   ];
   test.each(waysToFail)('$why', async ({ file, change }) => {
     const tiny = makeTiny();
@@ -135,7 +157,13 @@ test('an applied step that was edited is refused on the way up, and goes down by
 });
 
 describe.concurrent('a downgrade that is killed', () => {
-  const moments = ['step-finished apply v1.1.0_to_v2.0.0/002_schema#1', 'step-finished apply v1.0.0_to_v1.1.0/002_stock#1', 'service starting app#1', 'version-written#1', 'run-finished#1'];
+  const moments = [
+    'step-finished apply v1.1.0_to_v2.0.0/002_schema#1',
+    'step-finished apply v1.0.0_to_v1.1.0/002_stock#1',
+    'service starting app#1',
+    'version-written#1',
+    'run-finished#1',
+  ];
   for (const key of moments) {
     for (const end of ['resume', 'rollback']) {
       test(`at "${key}": ${end}`, async () => {

@@ -2,7 +2,20 @@
 // daemon that keeps a connection to it. Whoever makes one calls `remove()`, which stops what runs in it.
 import { spawn, type ChildProcess } from 'node:child_process';
 import {
-  chmodSync, chownSync, cpSync, lchownSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { connect } from 'node:net';
 import os from 'node:os';
@@ -70,7 +83,8 @@ export function makeTiny({ dir = realpathSync(mkdtempSync(path.join(os.tmpdir(),
   seed(path.join(root, 'data/app.db'));
   const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:/usr/bin:/bin:${process.env['PATH'] ?? ''}`, NO_COLOR: '1' };
 
-  const node: Tiny['node'] = (args, options = {}) => run(process.execPath, args, { cwd: root, env: { ...env, ...options.env }, ...options });
+  const node: Tiny['node'] = (args, options = {}) =>
+    run(process.execPath, args, { cwd: root, env: { ...env, ...options.env }, ...options });
   const service = async (action: string): Promise<void> => {
     const { code, stderr } = await run('bin/service', [action], { cwd: root, env });
     if (code !== 0) throw new Error(`bin/service ${action}: ${stderr} (${code})`);
@@ -159,7 +173,11 @@ function seed(file: string): void {
   database.close();
 }
 
-function run(command: string, args: readonly string[], { cwd, env, onSpawn }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv } & RunOptions): Promise<Ended> {
+function run(
+  command: string,
+  args: readonly string[],
+  { cwd, env, onSpawn }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv } & RunOptions,
+): Promise<Ended> {
   return new Promise((settle, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: deadlineMs, killSignal: 'SIGKILL' });
     let stdout = '';

@@ -14,7 +14,10 @@ async function withWaiting(work: (tiny: Tiny, go: () => void) => Promise<void>):
   try {
     tiny.edit('upgrade.yaml', (yaml) => yaml.slice(0, yaml.indexOf('services:')));
     for (const folder of readdirSync(tiny.migrations)) rmSync(path.join(tiny.migrations, folder), { recursive: true });
-    tiny.step(`${step}.sh`, '#!/bin/sh\n# rungs: { idempotent: true }\n[ "$1" = backward ] && exit 0\ntouch run/waits\nwhile [ ! -e run/go ]; do sleep 0.01; done\n');
+    tiny.step(
+      `${step}.sh`,
+      '#!/bin/sh\n# rungs: { idempotent: true }\n[ "$1" = backward ] && exit 0\ntouch run/waits\nwhile [ ! -e run/go ]; do sleep 0.01; done\n',
+    );
     mkdirSync(path.join(tiny.root, 'run'));
     await work(tiny, () => writeFileSync(path.join(tiny.root, 'run/go'), ''));
   } finally {
@@ -76,7 +79,10 @@ test('who comes later hears of the holder, its phase and since when; what only r
   });
 });
 
-for (const [end, outcome, version] of [['resume', 0, '1.1.0'], ['rollback', 10, '1.0.0']] as const) {
+for (const [end, outcome, version] of [
+  ['resume', 0, '1.1.0'],
+  ['rollback', 10, '1.0.0'],
+] as const) {
   test(`a step that outlived its orchestrator keeps the lock; when it has ended, ${end} works`, async () => {
     await withWaiting(async (tiny, go) => {
       let orchestrator: number | undefined;

@@ -1,7 +1,19 @@
 // What a run says and refuses: flags that contradict, documents, events, runs in a process of their own, file systems that are read-only or full, and
 // evidence that is damaged or gone.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -58,7 +70,10 @@ describe.concurrent('documents', () => {
     await withTiny(async (tiny) => {
       const { code, stdout } = await tiny.upgrade(['--yes', '--events']);
       expect(code).toBe(0);
-      const lines = stdout.trim().split('\n').map((line) => JSON.parse(line));
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
       const result = resultDocument.parse(lines.at(-1));
       expect(result.outcome).toBe('committed');
       const numbers = lines.slice(0, -1).map(({ seq }) => seq);
@@ -77,7 +92,10 @@ test('--detach prints the id of the run and leaves; follow hears it to its end',
     const { runId } = JSON.parse(stdout);
     const followed = await tiny.upgrade(['follow', runId, '--events']);
     expect(followed.code, followed.stderr).toBe(0);
-    const lines = followed.stdout.trim().split('\n').map((line) => JSON.parse(line));
+    const lines = followed.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(lines[0]).toMatchObject({ type: 'phase-started', runId });
     expect(lines.at(-1)).toMatchObject({ outcome: 'committed', runId });
     await until('the run’s process is gone', async () => (await tiny.upgrade(['status', '--json'])).stdout.includes('"lock": null'));
@@ -193,7 +211,14 @@ describe('evidence that is damaged or gone', () => {
 });
 
 /** Why a file system of the test's own cannot be had here; `null` where it can. */
-const noMounts = process.platform !== 'linux' ? 'only Linux has tmpfs' : process.getuid?.() !== 0 ? 'mounting needs root' : canMount() ? null : 'mount is not permitted here';
+const noMounts =
+  process.platform !== 'linux'
+    ? 'only Linux has tmpfs'
+    : process.getuid?.() !== 0
+      ? 'mounting needs root'
+      : canMount()
+        ? null
+        : 'mount is not permitted here';
 
 describe.skipIf(noMounts !== null)(`file systems that refuse${noMounts === null ? '' : ` (skipped: ${noMounts})`}`, () => {
   test('a read-only one is refused before the first change', async () => {
@@ -228,13 +253,18 @@ describe.skipIf(noMounts !== null)(`file systems that refuse${noMounts === null 
       writeFileSync(path.join(tiny.root, 'data/big'), randomBytes(8 * 1024 * 1024));
       const before = await tiny.look();
       const ended = await tiny.upgrade(['--yes', '--events'], {
-        onSpawn: (child) => child.stdout?.on('data', (text: string) => {
-          if (text.includes('"phase":"preflight","status":"done"') && !existsSync(path.join(disk, 'ballast'))) fill(disk, 4 * 1024 * 1024);
-        }),
+        onSpawn: (child) =>
+          child.stdout?.on('data', (text: string) => {
+            if (text.includes('"phase":"preflight","status":"done"') && !existsSync(path.join(disk, 'ballast')))
+              fill(disk, 4 * 1024 * 1024);
+          }),
       });
       rmSync(path.join(disk, 'ballast'), { force: true });
       expect(ended.code, ended.stdout + ended.stderr).toBe(3);
-      expect(JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ outcome: 'refused', failure: { code: 'BACKUP_NO_SPACE' } });
+      expect(JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
+        outcome: 'refused',
+        failure: { code: 'BACKUP_NO_SPACE' },
+      });
       await expectState(tiny, before);
       expect(readdirSync(path.join(tiny.state, 'backups'))).toEqual([]);
       expect((await tiny.upgrade(['--yes'])).code).toBe(0);
@@ -244,7 +274,10 @@ describe.skipIf(noMounts !== null)(`file systems that refuse${noMounts === null 
   test('one that is filled up by a step is rolled back', async () => {
     await withDisk('64m', async (tiny, disk) => {
       const before = await tiny.look();
-      tiny.step(`${last}/050_fills.sh`, `#!/bin/sh\nrm -rf data/inbox data/shared && echo half > config/app.yaml\nhead -c 200000000 /dev/zero > data/full\n`);
+      tiny.step(
+        `${last}/050_fills.sh`,
+        `#!/bin/sh\nrm -rf data/inbox data/shared && echo half > config/app.yaml\nhead -c 200000000 /dev/zero > data/full\n`,
+      );
       const { code, stdout, stderr } = await tiny.upgrade(['--yes', '--json']);
       expect(code, stdout + stderr).toBe(10);
       await expectState(tiny, before);
@@ -325,7 +358,9 @@ async function whenFree(work: () => Promise<Ended>): Promise<Ended> {
 
 function everyFile(dir: string): Readonly<Record<string, string>> {
   const names = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return Object.fromEntries(names.map((entry) => [path.join(entry.parentPath, entry.name), readFileSync(path.join(entry.parentPath, entry.name), 'latin1')]));
+  return Object.fromEntries(
+    names.map((entry) => [path.join(entry.parentPath, entry.name), readFileSync(path.join(entry.parentPath, entry.name), 'latin1')]),
+  );
 }
 
 async function expectState(tiny: Tiny, wanted: State): Promise<void> {

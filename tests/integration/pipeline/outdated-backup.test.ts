@@ -36,23 +36,29 @@ function hasTheWork(): { readonly row: unknown; readonly file: string } {
 
 const kept = { row: 'written since', file: 'written since\n' };
 
-test.each(['backup-verified#1', 'phase-started discovery#1', 'service stopping app#1'])('killed at "%s", a rollback takes nothing of it back', async (key) => {
-  await killedAt(key);
-  goOnWorking();
-  expect((await tiny.upgrade(['rollback', '--json'])).code).toBe(10);
-  expect(hasTheWork()).toEqual(kept);
-  expect(await tiny.answer()).not.toBeNull();
-});
+test.each(['backup-verified#1', 'phase-started discovery#1', 'service stopping app#1'])(
+  'killed at "%s", a rollback takes nothing of it back',
+  async (key) => {
+    await killedAt(key);
+    goOnWorking();
+    expect((await tiny.upgrade(['rollback', '--json'])).code).toBe(10);
+    expect(hasTheWork()).toEqual(kept);
+    expect(await tiny.answer()).not.toBeNull();
+  },
+);
 
-test.each(['phase-finished backup#1', 'service stopping app#1'])('killed at "%s", a resume that fails goes back to the work, not to the old backup', async (key) => {
-  tiny.step('v1.1.0_to_v2.0.0/009_break.sh', '#!/bin/sh\nexit 3\n');
-  await killedAt(key);
-  goOnWorking();
-  const { code, stdout } = await tiny.upgrade(['resume', '--json']);
-  expect(code).toBe(10);
-  expect(hasTheWork()).toEqual(kept);
-  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'rolled-back', failure: { code: 'STEP_FAILED' } });
-});
+test.each(['phase-finished backup#1', 'service stopping app#1'])(
+  'killed at "%s", a resume that fails goes back to the work, not to the old backup',
+  async (key) => {
+    tiny.step('v1.1.0_to_v2.0.0/009_break.sh', '#!/bin/sh\nexit 3\n');
+    await killedAt(key);
+    goOnWorking();
+    const { code, stdout } = await tiny.upgrade(['resume', '--json']);
+    expect(code).toBe(10);
+    expect(hasTheWork()).toEqual(kept);
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'rolled-back', failure: { code: 'STEP_FAILED' } });
+  },
+);
 
 test('what a service writes between the backup and its end is not taken back', async () => {
   writeFileSync(

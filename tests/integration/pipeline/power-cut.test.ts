@@ -54,40 +54,49 @@ function expectSame(now: State, wanted: State): void {
 
 const killer = path.join(fixtures, 'programs/kill-at.mjs');
 
-testAsRoot('mount', 'mkfs.ext4', 'python3')('what a run has committed, and what it calls applied, outlives a power cut: scripts too', async () => {
-  const disk = await makeDisk();
-  try {
-    expect((await disk.tiny.upgrade(['--yes'])).code).toBe(0);
-    const wanted = await disk.tiny.look();
-    await disk.cutPower();
-    expectSame(await disk.tiny.look(), wanted);
-    expect(JSON.parse((await disk.tiny.upgrade(['status', '--json'])).stdout)).toMatchObject({ state: 'up-to-date', version: '2.0.0' });
-  } finally {
-    await disk.remove();
-  }
-  const other = await makeDisk();
-  try {
-    const { signal } = await other.tiny.node([killer, other.tiny.configFile, 'run', 'both', 'phase-started restart#1']);
-    expect(signal).toBe('SIGKILL');
-    await other.cutPower();
-    expect((await other.tiny.upgrade(['resume'])).code).toBe(0);
-    expect(await other.tiny.answer()).toContain('"release":2');
-    expect((await other.tiny.look()).version).toBe('2.0.0');
-    for (const file of ['data/released', 'data/shared/README']) expect(execFileSync('stat', ['-c', '%s', path.join(other.tiny.root, file)], { encoding: 'utf8' })).not.toBe('0\n');
-  } finally {
-    await other.remove();
-  }
-}, 120_000);
+testAsRoot('mount', 'mkfs.ext4', 'python3')(
+  'what a run has committed, and what it calls applied, outlives a power cut: scripts too',
+  async () => {
+    const disk = await makeDisk();
+    try {
+      expect((await disk.tiny.upgrade(['--yes'])).code).toBe(0);
+      const wanted = await disk.tiny.look();
+      await disk.cutPower();
+      expectSame(await disk.tiny.look(), wanted);
+      expect(JSON.parse((await disk.tiny.upgrade(['status', '--json'])).stdout)).toMatchObject({ state: 'up-to-date', version: '2.0.0' });
+    } finally {
+      await disk.remove();
+    }
+    const other = await makeDisk();
+    try {
+      const { signal } = await other.tiny.node([killer, other.tiny.configFile, 'run', 'both', 'phase-started restart#1']);
+      expect(signal).toBe('SIGKILL');
+      await other.cutPower();
+      expect((await other.tiny.upgrade(['resume'])).code).toBe(0);
+      expect(await other.tiny.answer()).toContain('"release":2');
+      expect((await other.tiny.look()).version).toBe('2.0.0');
+      for (const file of ['data/released', 'data/shared/README'])
+        expect(execFileSync('stat', ['-c', '%s', path.join(other.tiny.root, file)], { encoding: 'utf8' })).not.toBe('0\n');
+    } finally {
+      await other.remove();
+    }
+  },
+  120_000,
+);
 
-testAsRoot('mount', 'mkfs.ext4', 'python3')('an old state that a rollback has proven outlives a power cut', async () => {
-  const disk = await makeDisk();
-  try {
-    disk.tiny.step('v1.1.0_to_v2.0.0/004_break.sh', '#!/bin/sh\nrm -r data/files config/app.env\nexit 3\n');
-    const before = await disk.tiny.look();
-    expect((await disk.tiny.upgrade(['--yes'])).code).toBe(10);
-    await disk.cutPower();
-    expectSame(await disk.tiny.look(), before);
-  } finally {
-    await disk.remove();
-  }
-}, 120_000);
+testAsRoot('mount', 'mkfs.ext4', 'python3')(
+  'an old state that a rollback has proven outlives a power cut',
+  async () => {
+    const disk = await makeDisk();
+    try {
+      disk.tiny.step('v1.1.0_to_v2.0.0/004_break.sh', '#!/bin/sh\nrm -r data/files config/app.env\nexit 3\n');
+      const before = await disk.tiny.look();
+      expect((await disk.tiny.upgrade(['--yes'])).code).toBe(10);
+      await disk.cutPower();
+      expectSame(await disk.tiny.look(), before);
+    } finally {
+      await disk.remove();
+    }
+  },
+  120_000,
+);

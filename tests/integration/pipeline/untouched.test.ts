@@ -26,19 +26,36 @@ const readers: readonly { readonly args: readonly string[]; readonly code: numbe
 ];
 
 const situations = [
-  { name: 'before the first run', prepare: async () => undefined, hasState: false, moreReaders: [{ args: ['resume'], code: 3 }, { args: ['rollback'], code: 3 }] },
+  {
+    name: 'before the first run',
+    prepare: async () => undefined,
+    hasState: false,
+    moreReaders: [
+      { args: ['resume'], code: 3 },
+      { args: ['rollback'], code: 3 },
+    ],
+  },
   {
     name: 'after a committed run',
     prepare: async (tiny: Tiny) => {
       expect((await tiny.upgrade(['--yes', '--to', '1.1.0'])).code).toBe(0);
     },
     hasState: true,
-    moreReaders: [{ args: ['--from', '1.0.0', '--yes'], code: 3 }, { args: ['--to', '1.0.0', '--yes'], code: 3 }],
+    moreReaders: [
+      { args: ['--from', '1.0.0', '--yes'], code: 3 },
+      { args: ['--to', '1.0.0', '--yes'], code: 3 },
+    ],
   },
   {
     name: 'beside a run that was killed',
     prepare: async (tiny: Tiny) => {
-      const { signal } = await tiny.node([path.join(fixtures, 'programs/kill-at.mjs'), tiny.configFile, 'run', 'both', 'step-finished apply v1.1.0_to_v2.0.0/001_batches#1']);
+      const { signal } = await tiny.node([
+        path.join(fixtures, 'programs/kill-at.mjs'),
+        tiny.configFile,
+        'run',
+        'both',
+        'step-finished apply v1.1.0_to_v2.0.0/001_batches#1',
+      ]);
       expect(signal).toBe('SIGKILL');
     },
     hasState: true,
@@ -101,7 +118,18 @@ function everythingIn(dir: string): ReadonlyMap<string, string> {
     // Memory that all who have the daemon's database open share, and in which each notes where it reads.
     const isShared = relative === 'root/data/app.db-shm';
     const content = stats.isSymbolicLink() ? readlinkSync(absolute) : stats.isFile() && !isShared ? readFileSync(absolute, 'latin1') : '';
-    found.set(relative, JSON.stringify([String(stats.mode), String(stats.uid), String(stats.gid), String(stats.ino), isShared ? '' : String(stats.mtimeNs), changed, content]));
+    found.set(
+      relative,
+      JSON.stringify([
+        String(stats.mode),
+        String(stats.uid),
+        String(stats.gid),
+        String(stats.ino),
+        isShared ? '' : String(stats.mtimeNs),
+        changed,
+        content,
+      ]),
+    );
     if (!stats.isDirectory() || relative === 'root/run') return;
     for (const name of readdirSync(absolute)) visit(relative === '' ? name : `${relative}/${name}`);
   };
@@ -110,5 +138,7 @@ function everythingIn(dir: string): ReadonlyMap<string, string> {
 }
 
 function changesBetween(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): readonly string[] {
-  return [...new Set([...before.keys(), ...after.keys()])].filter((each) => before.get(each) !== after.get(each)).map((each) => (before.has(each) ? (after.has(each) ? `changed ${each}` : `gone ${each}`) : `created ${each}`));
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((each) => before.get(each) !== after.get(each))
+    .map((each) => (before.has(each) ? (after.has(each) ? `changed ${each}` : `gone ${each}`) : `created ${each}`));
 }

@@ -63,7 +63,9 @@ test('an interrupted demo stops its service and removes its copy', async () => {
 });
 
 // The machine's own Node may be older than ours; where it is not, there is nothing to see.
-const older = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => existsSync(path) && Number.parseInt(spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout, 10) < 24);
+const older = ['/usr/bin/node', '/usr/local/bin/node'].find(
+  (path) => existsSync(path) && Number.parseInt(spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout, 10) < 24,
+);
 test.skipIf(older === undefined)('an older Node is told what is missing in one sentence', () => {
   const { status, stderr, stdout } = spawnSync(older ?? '', [demo], { encoding: 'utf8', timeout: 30_000 });
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

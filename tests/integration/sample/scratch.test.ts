@@ -32,7 +32,9 @@ test('seeding gives the same tree and rows every time', async () => {
 
 test('the sample holds what makes a restore hard: modes, a link, an empty folder, odd names, an empty file', () => {
   const facts = [...first].map(([name, { type, mode, size }]) => ({ name, type, mode, size }));
-  expect(new Set(facts.filter(({ type }) => type === 'file').map(({ mode }) => mode))).toEqual(new Set(['444', '600', '640', '644', '755']));
+  expect(new Set(facts.filter(({ type }) => type === 'file').map(({ mode }) => mode))).toEqual(
+    new Set(['444', '600', '640', '644', '755']),
+  );
   expect(first.get('data/uploads/latest')).toMatchObject({ type: 'link', target: '2024/ibn8--photo-23.bin' });
   expect(first.get('data/uploads/incoming')).toMatchObject({ type: 'folder', mode: '700' });
   expect([...first.keys()].some((name) => name.startsWith('data/uploads/incoming/'))).toBe(false);
@@ -47,10 +49,30 @@ test('looking changes nothing: two snapshots and a dump later, all is equal', as
 });
 
 test.each([
-  { what: 'a changed byte', change: () => writeFile(path('VERSION'), '0.1.1\n'), undo: () => writeFile(path('VERSION'), '0.1.0\n'), line: /^VERSION: sha256 / },
-  { what: 'another mode', change: () => chmod(path('.env'), 0o600), undo: () => chmod(path('.env'), 0o644), line: /^\.env: mode 644 → 600$/ },
-  { what: 'a new empty folder', change: () => mkdir(path('data/new')), undo: () => rm(path('data/new'), { recursive: true }), line: /^created data\/new$/ },
-  { what: 'a new link', change: () => symlink('nowhere', path('data/link')), undo: () => rm(path('data/link')), line: /^created data\/link$/ },
+  {
+    what: 'a changed byte',
+    change: () => writeFile(path('VERSION'), '0.1.1\n'),
+    undo: () => writeFile(path('VERSION'), '0.1.0\n'),
+    line: /^VERSION: sha256 /,
+  },
+  {
+    what: 'another mode',
+    change: () => chmod(path('.env'), 0o600),
+    undo: () => chmod(path('.env'), 0o644),
+    line: /^\.env: mode 644 → 600$/,
+  },
+  {
+    what: 'a new empty folder',
+    change: () => mkdir(path('data/new')),
+    undo: () => rm(path('data/new'), { recursive: true }),
+    line: /^created data\/new$/,
+  },
+  {
+    what: 'a new link',
+    change: () => symlink('nowhere', path('data/link')),
+    undo: () => rm(path('data/link')),
+    line: /^created data\/link$/,
+  },
 ])('a snapshot tells $what', async ({ change, undo, line }) => {
   await change();
   expect(differencesBetween(first, await scratch.snapshot())).toEqual([expect.stringMatching(line)]);

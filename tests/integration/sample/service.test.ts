@@ -116,7 +116,9 @@ function service(name: string) {
 }
 
 function serviceAsync(name: string): Promise<number | null> {
-  return new Promise((settle) => spawn(process.execPath, [join(scratch.root, 'bin/service'), name], { env: scratch.env, stdio: 'ignore' }).once('exit', settle));
+  return new Promise((settle) =>
+    spawn(process.execPath, [join(scratch.root, 'bin/service'), name], { env: scratch.env, stdio: 'ignore' }).once('exit', settle),
+  );
 }
 
 async function pid(): Promise<number> {

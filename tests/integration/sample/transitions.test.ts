@@ -29,7 +29,11 @@ test('an upgrade over both transitions keeps what people wrote and moves what be
   expect(config).toMatch(/^ {2}layout: by-user +# by-year \| by-user$/m);
 
   const after = await scratch.snapshot();
-  const content = (snapshot: typeof before) => [...snapshot].filter(([path, { type }]) => path.startsWith('data/uploads/') && type === 'file').map(([, { sha256, mode }]) => `${mode} ${sha256}`).toSorted();
+  const content = (snapshot: typeof before) =>
+    [...snapshot]
+      .filter(([path, { type }]) => path.startsWith('data/uploads/') && type === 'file')
+      .map(([, { sha256, mode }]) => `${mode} ${sha256}`)
+      .toSorted();
   expect(content(after)).toEqual(content(before));
   expect(after.get('data/uploads/bjorn1/2022--note-0.txt')).toEqual(before.get('data/uploads/2022/bjorn1--note-0.txt'));
   expect(after.get('.env')).toMatchObject({ mode: '600' });
@@ -65,7 +69,10 @@ test('when the last step fails, the backwards alone bring everything back: nothi
 
 test('when a step fails after half of careless work, what the backwards cannot know is restored from the backup', async () => {
   const [tree, rows, health] = [await scratch.snapshot(), await scratch.databaseDump(), await scratch.health()];
-  await copyFile(new URL('../../../examples/demo/006_break.ts', import.meta.url), join(scratch.migrations, 'v0.2.0_to_v0.3.0/006_break.ts'));
+  await copyFile(
+    new URL('../../../examples/demo/006_break.ts', import.meta.url),
+    join(scratch.migrations, 'v0.2.0_to_v0.3.0/006_break.ts'),
+  );
   const result = await upgrade('--to', '0.3.0');
   expect(result).toMatchObject({ outcome: 'rolled-back', version: '0.1.0', failure: { step: 'v0.2.0_to_v0.3.0/006_break' } });
   expect(differencesBetween(tree, await scratch.snapshot())).toEqual([]);

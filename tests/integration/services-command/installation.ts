@@ -22,9 +22,18 @@ export interface Installation {
   readonly remove: () => Promise<void>;
 }
 
-export function commandService(over: Partial<Omit<CommandService, 'commands'>> = {}, commands: Partial<CommandService['commands']> = {}): CommandService {
+export function commandService(
+  over: Partial<Omit<CommandService, 'commands'>> = {},
+  commands: Partial<CommandService['commands']> = {},
+): CommandService {
   return {
-    kind: 'command', name: 'api', after: [], stopDuringUpgrade: false, timeoutMs: 10_000, stableForMs: 200, pidFile: null,
+    kind: 'command',
+    name: 'api',
+    after: [],
+    stopDuringUpgrade: false,
+    timeoutMs: 10_000,
+    stableForMs: 200,
+    pidFile: null,
     ...over,
     commands: { restart: [ctl, 'restart'], stop: [ctl, 'stop'], start: [ctl, 'start'], health: [ctl, 'health'], status: null, ...commands },
   };

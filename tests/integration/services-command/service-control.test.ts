@@ -10,11 +10,16 @@ import { UpgradeError } from '../../../src/model/failure.ts';
 import { ctl, isAlive, makeInstallation, type Installation } from './installation.ts';
 
 let home: Installation;
-beforeEach(async () => { home = await makeInstallation((text) => text.replaceAll('s3cret', '***')); });
+beforeEach(async () => {
+  home = await makeInstallation((text) => text.replaceAll('s3cret', '***'));
+});
 afterEach(async () => home.remove());
 
 async function failureOf(work: Promise<unknown>) {
-  const error = await work.then(() => null, (thrown: unknown) => thrown);
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
   if (!(error instanceof UpgradeError)) throw new Error(`no failure, but ${String(error)}`);
   return error.failures[0];
 }
@@ -117,10 +122,42 @@ describe('a daemon belongs to nobody once it is started', () => {
 describe('a service that is not well', () => {
   const commands = (kind: string) => ({ start: [ctl, 'start', kind], restart: [ctl, 'restart', kind] });
   test.each([
-    { kind: 'unwell', timeoutMs: 600, stableForMs: 100, status: 'unhealthy', code: 'SERVICE_UNHEALTHY', log: 'no such table: users', why: 'never becomes healthy' },
-    { kind: 'mortal', timeoutMs: 20_000, stableForMs: 1_500, status: 'stopped', code: 'SERVICE_DIED', log: 'out of memory', why: 'dies half a second after it was well' },
-    { kind: 'flapping', timeoutMs: 20_000, stableForMs: 1_500, status: 'unhealthy', code: 'SERVICE_UNSTABLE', log: 'daemon flapping begins', why: 'is started again and again' },
-    { kind: 'none', timeoutMs: 500, stableForMs: 100, status: 'stopped', code: 'SERVICE_NOT_RUNNING', log: 'daemon none begins', why: 'ends at once' },
+    {
+      kind: 'unwell',
+      timeoutMs: 600,
+      stableForMs: 100,
+      status: 'unhealthy',
+      code: 'SERVICE_UNHEALTHY',
+      log: 'no such table: users',
+      why: 'never becomes healthy',
+    },
+    {
+      kind: 'mortal',
+      timeoutMs: 20_000,
+      stableForMs: 1_500,
+      status: 'stopped',
+      code: 'SERVICE_DIED',
+      log: 'out of memory',
+      why: 'dies half a second after it was well',
+    },
+    {
+      kind: 'flapping',
+      timeoutMs: 20_000,
+      stableForMs: 1_500,
+      status: 'unhealthy',
+      code: 'SERVICE_UNSTABLE',
+      log: 'daemon flapping begins',
+      why: 'is started again and again',
+    },
+    {
+      kind: 'none',
+      timeoutMs: 500,
+      stableForMs: 100,
+      status: 'stopped',
+      code: 'SERVICE_NOT_RUNNING',
+      log: 'daemon none begins',
+      why: 'ends at once',
+    },
   ])('$why: $code', async ({ kind, timeoutMs, stableForMs, status, code, log }) => {
     const service = home.service({ timeoutMs, stableForMs }, commands(kind));
     await home.control.start(service);
@@ -139,7 +176,10 @@ describe('a service that is not well', () => {
     const before = await home.control.inspect(service);
     await home.control.restart(service);
     const report = await home.control.waitUntilWell(service, { before });
-    expect(report).toMatchObject({ status: 'not-restarted', failure: { code: 'SERVICE_NOT_RESTARTED', message: expect.stringContaining(before.identity ?? '?') } });
+    expect(report).toMatchObject({
+      status: 'not-restarted',
+      failure: { code: 'SERVICE_NOT_RESTARTED', message: expect.stringContaining(before.identity ?? '?') },
+    });
   });
 
   test('a stop command that returned 0 without stopping is told', async () => {
@@ -150,8 +190,14 @@ describe('a service that is not well', () => {
 
   test('a failing command says what it printed, without secrets', async () => {
     process.env.SECRET_TOKEN = 's3cret';
-    const problem = await failureOf(home.control.restart(home.service({}, { restart: [ctl, 'fails'] }))).finally(() => delete process.env.SECRET_TOKEN);
-    expect(problem).toMatchObject({ code: 'SERVICE_COMMAND_FAILED', message: expect.stringContaining('exited with 3'), log: ['token is ***', 'cannot bind port 80'] });
+    const problem = await failureOf(home.control.restart(home.service({}, { restart: [ctl, 'fails'] }))).finally(
+      () => delete process.env.SECRET_TOKEN,
+    );
+    expect(problem).toMatchObject({
+      code: 'SERVICE_COMMAND_FAILED',
+      message: expect.stringContaining('exited with 3'),
+      log: ['token is ***', 'cannot bind port 80'],
+    });
   });
 
   test('a command that is not there', async () => {

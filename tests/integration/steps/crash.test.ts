@@ -15,27 +15,43 @@ afterEach(() => bench.dispose());
 
 /** The step host of this test's executor: a child of this process that runs a step. */
 function hostPid(): number | null {
-  const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      return new RegExp(`^PPid:\\s*${process.pid}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8')) && /(^rungs-step|host\/main|step-host)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-    } catch {
-      return false;
-    }
-  });
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return (
+          new RegExp(`^PPid:\\s*${process.pid}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8')) &&
+          /(^rungs-step|host\/main|step-host)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+        );
+      } catch {
+        return false;
+      }
+    });
   return children[0] ?? null;
 }
 
-const slowInsert = (table: string): string => `INSERT INTO ${table} SELECT x FROM (WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000000) SELECT x FROM c WHERE x % 1000000 = 0);`;
+const slowInsert = (table: string): string =>
+  `INSERT INTO ${table} SELECT x FROM (WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000000) SELECT x FROM c WHERE x % 1000000 = 0);`;
 
 describe('a step host that is killed', () => {
   test('in the middle of SQL steps: what was committed is done, the next one failed, and examine says so of each', async () => {
     bench = workbench();
-    const orders = [1, 2, 3, 4].map((n) => bench.step(`00${n}_s.sql`, `-- forward\nCREATE TABLE t${n} (a);\n${n === 3 ? slowInsert('t3') : ''}\n-- backward\nDROP TABLE t${n};\n`));
+    const orders = [1, 2, 3, 4].map((n) =>
+      bench.step(
+        `00${n}_s.sql`,
+        `-- forward\nCREATE TABLE t${n} (a);\n${n === 3 ? slowInsert('t3') : ''}\n-- backward\nDROP TABLE t${n};\n`,
+      ),
+    );
     const running = bench.executor.execute(orders, bench.run);
     await until('two steps are committed', () => existsSync(join(bench.root, 'data/app.db')) && committed() === 2);
     process.kill(hostPid() ?? 0, 'SIGKILL');
     const outcomes = await running;
-    expect(outcomes.map(({ status, failure }) => [status, failure?.code])).toEqual([['done', undefined], ['done', undefined], ['failed', 'STEP_KILLED']]);
+    expect(outcomes.map(({ status, failure }) => [status, failure?.code])).toEqual([
+      ['done', undefined],
+      ['done', undefined],
+      ['failed', 'STEP_KILLED'],
+    ]);
     const verdicts = await Promise.all(orders.map((order) => bench.executor.examine(order, bench.run)));
     expect(verdicts).toEqual(['done', 'done', 'not-done', 'not-done']);
     // The executor starts another host.
@@ -58,12 +74,23 @@ describe('a step host that is killed', () => {
   }
 
   test.each([
-    { why: 'before its transaction is committed', body: `await sqlite('app').exec('CREATE TABLE t (a)'); process.kill(process.pid, 'SIGKILL');`, verdict: 'not-done' },
-    { why: 'after files were changed too', body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)'); process.kill(process.pid, 'SIGKILL');`, verdict: 'partial' },
+    {
+      why: 'before its transaction is committed',
+      body: `await sqlite('app').exec('CREATE TABLE t (a)'); process.kill(process.pid, 'SIGKILL');`,
+      verdict: 'not-done',
+    },
+    {
+      why: 'after files were changed too',
+      body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)'); process.kill(process.pid, 'SIGKILL');`,
+      verdict: 'partial',
+    },
     { why: 'with no database in use', body: `await files.write('x', '1'); process.kill(process.pid, 'SIGKILL');`, verdict: 'unknown' },
   ])('in a module step, $why: $verdict', async ({ body, verdict }) => {
     bench = workbench();
-    const order = bench.step('001_a.ts', `export const forward = async ({ sqlite, files }) => { ${body} await new Promise(() => setInterval(() => {}, 1000)); };`);
+    const order = bench.step(
+      '001_a.ts',
+      `export const forward = async ({ sqlite, files }) => { ${body} await new Promise(() => setInterval(() => {}, 1000)); };`,
+    );
     expect(await executeOne(bench, order)).toMatchObject({ status: 'failed', failure: { code: 'STEP_KILLED' } });
     expect(await bench.executor.examine(order, bench.run)).toBe(verdict);
     await bench.executor.undoRecorded(order, bench.run);
@@ -73,7 +100,10 @@ describe('a step host that is killed', () => {
   test('after the marker was committed: the step is done', async () => {
     bench = workbench();
     // Killed by its own exit listener, when the half has long been committed.
-    const order = bench.step('001_a.ts', `export const forward = async ({ sqlite }) => { await sqlite('app').exec('CREATE TABLE t (a)'); const end = Date.now() + 50; const t = setInterval(() => { if (Date.now() > end) { const { DatabaseSync } = process.getBuiltinModule('node:sqlite'); try { const db = new DatabaseSync('data/app.db', { timeout: 0 }); db.exec('BEGIN IMMEDIATE'); db.close(); process.kill(process.pid, 'SIGKILL'); } catch {} } }, 1); };`);
+    const order = bench.step(
+      '001_a.ts',
+      `export const forward = async ({ sqlite }) => { await sqlite('app').exec('CREATE TABLE t (a)'); const end = Date.now() + 50; const t = setInterval(() => { if (Date.now() > end) { const { DatabaseSync } = process.getBuiltinModule('node:sqlite'); try { const db = new DatabaseSync('data/app.db', { timeout: 0 }); db.exec('BEGIN IMMEDIATE'); db.close(); process.kill(process.pid, 'SIGKILL'); } catch {} } }, 1); };`,
+    );
     const outcome = await executeOne(bench, order);
     expect(outcome.status).toBe('done');
     expect(await bench.executor.examine(order, bench.run)).toBe('done');
@@ -88,16 +118,27 @@ describe('check() decides where there is no marker', () => {
     { state: `'nonsense'`, apply: 'unknown', revert: 'unknown' },
   ])('$state', async ({ state, apply, revert }) => {
     bench = workbench();
-    const order = bench.step('001_a.ts', `export default { check: async () => ${state}, forward: () => {}, backward: () => {} };`, { hasCheck: true });
-    expect([await bench.executor.examine(order, bench.run), await bench.executor.examine(reverting(order), bench.run)]).toEqual([apply, revert]);
+    const order = bench.step('001_a.ts', `export default { check: async () => ${state}, forward: () => {}, backward: () => {} };`, {
+      hasCheck: true,
+    });
+    expect([await bench.executor.examine(order, bench.run), await bench.executor.examine(reverting(order), bench.run)]).toEqual([
+      apply,
+      revert,
+    ]);
   });
 
   test('one that throws, and a step without one, are unknown', async () => {
     bench = workbench();
-    const throwing = bench.step('001_a.ts', `export default { check: async () => { throw new Error('no'); }, forward: () => {} };`, { hasCheck: true });
+    const throwing = bench.step('001_a.ts', `export default { check: async () => { throw new Error('no'); }, forward: () => {} };`, {
+      hasCheck: true,
+    });
     expect(await bench.executor.examine(throwing, bench.run)).toBe('unknown');
     expect(bench.events).toContainEqual({ type: 'warning', message: expect.stringContaining('no') });
-    for (const [file, text] of [['002_b.ts', 'export const forward = () => {};'], ['003_c.sh', 'exit 0\n'], ['004_d.py', '']] as const) {
+    for (const [file, text] of [
+      ['002_b.ts', 'export const forward = () => {};'],
+      ['003_c.sh', 'exit 0\n'],
+      ['004_d.py', ''],
+    ] as const) {
       expect(await bench.executor.examine(bench.step(file, text), bench.run)).toBe('unknown');
     }
     expect(await bench.executor.examine(bench.step('005_e.sql', '', { transaction: false }), bench.run)).toBe('unknown');
@@ -117,7 +158,10 @@ describe('checkpoints', () => {
 
   test('batches that are killed and taken up again give every row exactly once', async () => {
     bench = workbench();
-    const setup = bench.step('001_setup.sql', `CREATE TABLE source (a); CREATE TABLE copy (a); INSERT INTO source WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ${rows}) SELECT x FROM c;`);
+    const setup = bench.step(
+      '001_setup.sql',
+      `CREATE TABLE source (a); CREATE TABLE copy (a); INSERT INTO source WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ${rows}) SELECT x FROM c;`,
+    );
     await executeOne(bench, setup);
     await bench.executor.close();
     const order = bench.step('002_split.ts', split);
@@ -131,14 +175,19 @@ describe('checkpoints', () => {
     }
     delete process.env['KILL_AT'];
     expect(await executeOne(bench, order)).toMatchObject({ status: 'done' });
-    expect(bench.query('SELECT count(*) AS n, count(DISTINCT a) AS d, sum(a) AS s FROM copy')).toEqual([{ n: rows, d: rows, s: (rows * (rows + 1)) / 2 }]);
+    expect(bench.query('SELECT count(*) AS n, count(DISTINCT a) AS d, sum(a) AS s FROM copy')).toEqual([
+      { n: rows, d: rows, s: (rows * (rows + 1)) / 2 },
+    ]);
     expect(await bench.executor.examine(order, bench.run)).toBe('done');
     expect(await bench.executor.hasCheckpoint(order, bench.run)).toBe(false);
   });
 
   test('a step with no database keeps its checkpoint in the run folder', async () => {
     bench = workbench();
-    const order = bench.step('001_a.ts', `import { appendFileSync } from 'node:fs'; export const forward = async ({ checkpoint }) => { appendFileSync('seen', JSON.stringify(checkpoint.value ?? null) + '\\n'); await checkpoint.save({ at: 7 }); if (checkpoint.value.at === 7 && process.env.FAIL_IT) throw new Error('now'); };`);
+    const order = bench.step(
+      '001_a.ts',
+      `import { appendFileSync } from 'node:fs'; export const forward = async ({ checkpoint }) => { appendFileSync('seen', JSON.stringify(checkpoint.value ?? null) + '\\n'); await checkpoint.save({ at: 7 }); if (checkpoint.value.at === 7 && process.env.FAIL_IT) throw new Error('now'); };`,
+    );
     process.env['FAIL_IT'] = '1';
     expect(await executeOne(bench, order)).toMatchObject({ status: 'failed' });
     expect(await bench.executor.hasCheckpoint(order, bench.run)).toBe(true);
@@ -152,16 +201,33 @@ describe('SQL on SQLite', () => {
   test('empty halves, comments and triggers are fine', async () => {
     bench = workbench();
     const trigger = `-- a ; comment\nCREATE TABLE a (x); /* ; */ CREATE TRIGGER tr AFTER INSERT ON a BEGIN UPDATE a SET x = CASE WHEN x > 1 THEN 2 ELSE ';' END; DELETE FROM a WHERE x = 9; END;\nINSERT INTO a VALUES (9), (1)`;
-    const orders = [bench.step('001_a.sql', trigger), bench.step('002_b.sql', ''), bench.step('003_c.sql', '-- forward\n-- nothing\n-- backward\n')];
-    expect((await bench.executor.execute(orders, bench.run)).map(({ status, failure }) => failure?.message ?? status)).toEqual(['done', 'done', 'done']);
+    const orders = [
+      bench.step('001_a.sql', trigger),
+      bench.step('002_b.sql', ''),
+      bench.step('003_c.sql', '-- forward\n-- nothing\n-- backward\n'),
+    ];
+    expect((await bench.executor.execute(orders, bench.run)).map(({ status, failure }) => failure?.message ?? status)).toEqual([
+      'done',
+      'done',
+      'done',
+    ]);
     expect(bench.query('SELECT x FROM a')).toEqual([{ x: 2 }, { x: ';' }]);
   });
 
   test('a table is rebuilt without emptying those that refer to it', async () => {
     bench = workbench();
-    const before = bench.step('001_a.sql', `CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE); INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);`);
-    const rebuild = bench.step('002_b.sql', `CREATE TABLE p2 (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO p2 SELECT id, 'x' FROM p; DROP TABLE p; ALTER TABLE p2 RENAME TO p;`);
-    expect((await bench.executor.execute([before, rebuild], bench.run)).map(({ status, failure }) => failure?.message ?? status)).toEqual(['done', 'done']);
+    const before = bench.step(
+      '001_a.sql',
+      `CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE); INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);`,
+    );
+    const rebuild = bench.step(
+      '002_b.sql',
+      `CREATE TABLE p2 (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO p2 SELECT id, 'x' FROM p; DROP TABLE p; ALTER TABLE p2 RENAME TO p;`,
+    );
+    expect((await bench.executor.execute([before, rebuild], bench.run)).map(({ status, failure }) => failure?.message ?? status)).toEqual([
+      'done',
+      'done',
+    ]);
     expect(bench.query('SELECT p FROM c')).toEqual([{ p: 1 }]);
   });
 
@@ -186,8 +252,14 @@ describe('SQL on SQLite', () => {
 
   test('a module step is one transaction over each database, and its marker is in both', async () => {
     const root = mkdtempSync(join(tmpdir(), 'rungs-two-'));
-    bench = workbench({ root, databases: { one: { kind: 'sqlite', file: join(root, 'data/one.db') }, two: { kind: 'sqlite', file: join(root, 'data/two.db') } } });
-    const order = bench.step('001_a.ts', `export const forward = async ({ sqlite }) => { await sqlite('one').exec('CREATE TABLE t (a)'); await sqlite('two').exec('CREATE TABLE t (a)'); }; export const backward = async ({ sqlite }) => { await sqlite('one').exec('DROP TABLE t'); await sqlite('two').exec('DROP TABLE t'); };`);
+    bench = workbench({
+      root,
+      databases: { one: { kind: 'sqlite', file: join(root, 'data/one.db') }, two: { kind: 'sqlite', file: join(root, 'data/two.db') } },
+    });
+    const order = bench.step(
+      '001_a.ts',
+      `export const forward = async ({ sqlite }) => { await sqlite('one').exec('CREATE TABLE t (a)'); await sqlite('two').exec('CREATE TABLE t (a)'); }; export const backward = async ({ sqlite }) => { await sqlite('one').exec('DROP TABLE t'); await sqlite('two').exec('DROP TABLE t'); };`,
+    );
     expect(await executeOne(bench, order)).toMatchObject({ status: 'done' });
     expect(await bench.executor.examine(order, bench.run)).toBe('done');
     // As if the process had been killed between the two commits.
@@ -204,7 +276,9 @@ test('a step that still runs keeps the lock of its dead orchestrator, and is nam
   bench = workbench();
   const script = join(import.meta.dirname, '../../fixtures/steps/orchestrator.ts');
   for (const kind of ['sh', 'ts', 'sql'] as const) {
-    const orchestrator = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, bench.root, kind], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const orchestrator = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, bench.root, kind], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const dead = new Promise((done) => orchestrator.once('exit', done));
     await until(`the ${kind} step runs`, () => existsSync(join(bench.root, `started-${kind}`)));
     if (kind === 'sql') await sleep(300);
@@ -220,7 +294,10 @@ test('a step that still runs keeps the lock of its dead orchestrator, and is nam
     const lock = await acquireLock(join(bench.root, '.upgrade'), who);
     if ('holder' in lock) throw new Error(`still held by ${JSON.stringify(lock.holder)}`);
     lock.release();
-    expect([existsSync(join(bench.root, `ended-${kind}`)), existsSync(join(bench.root, `second-${kind}`))]).toEqual([kind !== 'sql', false]);
+    expect([existsSync(join(bench.root, `ended-${kind}`)), existsSync(join(bench.root, `second-${kind}`))]).toEqual([
+      kind !== 'sql',
+      false,
+    ]);
   }
   expect(bench.query("SELECT name FROM sqlite_schema WHERE name LIKE 's_'")).toEqual([{ name: 's1' }]);
 });
@@ -230,7 +307,10 @@ describe('module steps describe themselves', () => {
     bench = workbench();
     const file = (name: string, text: string): string => join(bench.step(name, text).dir, name);
     const files = [
-      file('001_a.ts', `import { defineStep } from 'rungs';\nexport default defineStep({ description: 'one', requiresRestart: ['api'], timeout: '10m', check: async () => 'applied' as const, forward: () => {}, backward: () => {} });`),
+      file(
+        '001_a.ts',
+        `import { defineStep } from 'rungs';\nexport default defineStep({ description: 'one', requiresRestart: ['api'], timeout: '10m', check: async () => 'applied' as const, forward: () => {}, backward: () => {} });`,
+      ),
       file('002_b.js', `module.exports = { description: 'two', forward() {} };`),
       file('003_c.ts', `export const forward = (;`),
       file('004_d.mjs', `export const description = 'four'; export function forward() {}`),
@@ -246,7 +326,11 @@ describe('module steps describe themselves', () => {
   test('a file that ends the process while it is loaded is found among others', async () => {
     bench = workbench();
     const file = (name: string, text: string): string => join(bench.step(name, text).dir, name);
-    const files = [file('001_a.ts', `export const forward = () => {};`), file('002_b.ts', `process.exit(0);`), file('003_c.ts', `export const forward = () => {};`)];
+    const files = [
+      file('001_a.ts', `export const forward = () => {};`),
+      file('002_b.ts', `process.exit(0);`),
+      file('003_c.ts', `export const forward = () => {};`),
+    ];
     expect((await describeModules(files)).map((answer) => ('code' in answer ? answer.code : 'ok'))).toEqual(['ok', 'STEP_LOAD', 'ok']);
   });
 });

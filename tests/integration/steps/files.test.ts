@@ -1,5 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -19,7 +32,13 @@ let applied = 0;
 /** A file name of its own each time: a host loads each file once. */
 async function apply(body: string): Promise<Awaited<ReturnType<typeof executeOne>>> {
   applied += 1;
-  return executeOne(bench, bench.step(`${String(applied).padStart(3, '0')}_a.ts`, `export const forward = async ({ files, exec, sqlite, checkpoint }) => { ${body} };`));
+  return executeOne(
+    bench,
+    bench.step(
+      `${String(applied).padStart(3, '0')}_a.ts`,
+      `export const forward = async ({ files, exec, sqlite, checkpoint }) => { ${body} };`,
+    ),
+  );
 }
 
 describe('changing files', () => {
@@ -28,7 +47,9 @@ describe('changing files', () => {
   test('comments, indentation and long lines of YAML stay', async () => {
     const long = `note: ${'word '.repeat(60).trim()}\n`;
     bench.put('app.yaml', yaml + long);
-    expect(await apply(`await files.updateYaml('app.yaml', (doc) => { doc.setIn(['server', 'port'], 8080); doc.setIn(['mail', 'on'], true); })`)).toMatchObject({ status: 'done' });
+    expect(
+      await apply(`await files.updateYaml('app.yaml', (doc) => { doc.setIn(['server', 'port'], 8080); doc.setIn(['mail', 'on'], true); })`),
+    ).toMatchObject({ status: 'done' });
     expect(bench.read('app.yaml')).toBe(yaml.replace('80   #', '8080 #').replace('# end\n', `# end\n${long}mail:\n    on: true\n`));
   });
 
@@ -60,7 +81,9 @@ describe('changing files', () => {
   test('modes are kept, and set where they are given', async () => {
     bench.put('secret', 'a');
     chmodSync(join(bench.root, 'secret'), 0o640);
-    await apply(`await files.write('secret', 'b'); await files.append('secret', 'c'); await files.write('bin/run', '#!/bin/sh', { mode: 0o755 }); await files.write('plain', 'x'); await files.chmod('plain', 0o600)`);
+    await apply(
+      `await files.write('secret', 'b'); await files.append('secret', 'c'); await files.write('bin/run', '#!/bin/sh', { mode: 0o755 }); await files.write('plain', 'x'); await files.chmod('plain', 0o600)`,
+    );
     expect(bench.read('secret')).toBe('bc');
     const modes = ['secret', 'bin/run', 'plain'].map((path) => (lstatSync(join(bench.root, path)).mode & 0o777).toString(8));
     expect(modes).toEqual(['640', '755', '600']);
@@ -144,7 +167,22 @@ function furnish(): void {
   symlinkSync('app.yaml', join(bench.root, 'conf/link'));
   chmodSync(join(bench.root, 'run.sh'), 0o750);
   chmodSync(join(bench.root, 'old/deep'), 0o700);
-  for (const [n, path] of ['conf/app.yaml', 'conf/.env', 'run.sh', 'uploads/2024/a.txt', 'old/deep/file', 'target', 'old/deep', 'old/empty', 'old', 'uploads/2024', 'uploads', 'conf', 'data', '.'].entries()) {
+  for (const [n, path] of [
+    'conf/app.yaml',
+    'conf/.env',
+    'run.sh',
+    'uploads/2024/a.txt',
+    'old/deep/file',
+    'target',
+    'old/deep',
+    'old/empty',
+    'old',
+    'uploads/2024',
+    'uploads',
+    'conf',
+    'data',
+    '.',
+  ].entries()) {
     utimesSync(join(bench.root, path), 1_600_000_000 + n, 1_600_000_000 + n);
   }
 }
@@ -169,19 +207,25 @@ const everything = [
 ];
 
 describe('what was recorded is taken back', () => {
-  test.each(everything.map((_, n) => ({ count: n + 1, last: everything[n] })))('after $count changes, the last one $last', async ({ count }) => {
-    furnish();
-    const before = pictureOf(bench.root);
-    const order = bench.step('001_a.ts', `export const forward = async ({ files }) => { ${everything.slice(0, count).join('\n')} throw new Error('now') };`);
-    expect((await executeOne(bench, order)).failure).toMatchObject({ code: 'STEP_FAILED' });
-    expect(pictureOf(bench.root)).not.toEqual(before);
-    const { undone, isComplete } = await bench.executor.undoRecorded(order, bench.run);
-    expect(undone).toBeGreaterThanOrEqual(count);
-    expect(isComplete).toBe(true);
-    expect(pictureOf(bench.root)).toEqual(before);
-    expect(await bench.executor.undoRecorded(order, bench.run)).toEqual({ undone: 0, isComplete: true });
-    expect(pictureOf(bench.root)).toEqual(before);
-  });
+  test.each(everything.map((_, n) => ({ count: n + 1, last: everything[n] })))(
+    'after $count changes, the last one $last',
+    async ({ count }) => {
+      furnish();
+      const before = pictureOf(bench.root);
+      const order = bench.step(
+        '001_a.ts',
+        `export const forward = async ({ files }) => { ${everything.slice(0, count).join('\n')} throw new Error('now') };`,
+      );
+      expect((await executeOne(bench, order)).failure).toMatchObject({ code: 'STEP_FAILED' });
+      expect(pictureOf(bench.root)).not.toEqual(before);
+      const { undone, isComplete } = await bench.executor.undoRecorded(order, bench.run);
+      expect(undone).toBeGreaterThanOrEqual(count);
+      expect(isComplete).toBe(true);
+      expect(pictureOf(bench.root)).toEqual(before);
+      expect(await bench.executor.undoRecorded(order, bench.run)).toEqual({ undone: 0, isComplete: true });
+      expect(pictureOf(bench.root)).toEqual(before);
+    },
+  );
 
   test('an undo that is killed after any entry is finished by the next', async () => {
     furnish();
@@ -202,7 +246,13 @@ describe('what was recorded is taken back', () => {
       writeFileSync(join(dir, 'log.ndjson'), `${part.slice(entries - killedAfter - 1).join('\n')}\n`);
       await undoRecorded(order, bench.config, bench.run);
       const marks = readFileSync(join(dir, 'undone'), 'utf8').trimEnd().split('\n');
-      writeFileSync(join(dir, 'undone'), marks.slice(0, -1).map((mark) => `${mark}\n`).join(''));
+      writeFileSync(
+        join(dir, 'undone'),
+        marks
+          .slice(0, -1)
+          .map((mark) => `${mark}\n`)
+          .join(''),
+      );
       writeFileSync(join(dir, 'log.ndjson'), log);
       await undoRecorded(order, bench.config, bench.run);
       expect(pictureOf(bench.root)).toEqual(before);
@@ -236,10 +286,22 @@ describe('what was recorded is taken back', () => {
 
   test.each([
     { why: 'only files', body: `await files.write('x', '1'); throw new Error('now');`, isComplete: true },
-    { why: 'files and SQL that was rolled back', body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)'); throw new Error('now');`, isComplete: true },
-    { why: 'SQL that was committed', body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)');`, isComplete: false },
+    {
+      why: 'files and SQL that was rolled back',
+      body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)'); throw new Error('now');`,
+      isComplete: true,
+    },
+    {
+      why: 'SQL that was committed',
+      body: `await files.write('x', '1'); await sqlite('app').exec('CREATE TABLE t (a)');`,
+      isComplete: false,
+    },
     { why: 'a command', body: `await files.write('x', '1'); await exec('true'); throw new Error('now');`, isComplete: false },
-    { why: 'rows committed by a checkpoint', body: `await sqlite('app').exec('CREATE TABLE t (a)'); await checkpoint.save(1); throw new Error('now');`, isComplete: false },
+    {
+      why: 'rows committed by a checkpoint',
+      body: `await sqlite('app').exec('CREATE TABLE t (a)'); await checkpoint.save(1); throw new Error('now');`,
+      isComplete: false,
+    },
     { why: 'nothing at all', body: ``, isComplete: true },
   ])('it is told whether that was all: $why', async ({ body, isComplete }) => {
     const order = bench.step('001_a.ts', `export const forward = async ({ files, exec, sqlite, checkpoint }) => { ${body} };`);

@@ -27,7 +27,10 @@ const steps = {
     text: `module.exports = { forward: ({ sqlite }) => sqlite('app').exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)'), backward: ({ sqlite }) => sqlite('app').exec('DROP TABLE t') };`,
   },
   sql: { file: '001_a.sql', text: '-- forward\nCREATE TABLE t (a);\nINSERT INTO t VALUES (1);\n-- backward\nDROP TABLE t;\n' },
-  'sh without a #! line': { file: '001_a.sh', text: `if [ "$1" = forward ]; then python3 -c "import sqlite3,os; c=sqlite3.connect(os.environ['UPGRADE_DB_APP']); c.execute('create table t (a)'); c.execute('insert into t values (1)'); c.commit()"; else python3 -c "import sqlite3,os; c=sqlite3.connect(os.environ['UPGRADE_DB_APP']); c.execute('drop table t'); c.commit()"; fi\n` },
+  'sh without a #! line': {
+    file: '001_a.sh',
+    text: `if [ "$1" = forward ]; then python3 -c "import sqlite3,os; c=sqlite3.connect(os.environ['UPGRADE_DB_APP']); c.execute('create table t (a)'); c.execute('insert into t values (1)'); c.commit()"; else python3 -c "import sqlite3,os; c=sqlite3.connect(os.environ['UPGRADE_DB_APP']); c.execute('drop table t'); c.commit()"; fi\n`,
+  },
   py: {
     file: '001_a.py',
     text: `import os, sqlite3, pathlib

@@ -30,32 +30,66 @@ export interface Workbench {
 
 export const transition = 'v0.1.0_to_v0.2.0';
 
-export function workbench(over: { readonly databases?: Readonly<Record<string, DatabaseConfig>>; readonly secrets?: readonly string[]; readonly graceMs?: number; readonly stepMs?: number; readonly lockFd?: number; readonly root?: string } = {}): Workbench {
+export function workbench(
+  over: {
+    readonly databases?: Readonly<Record<string, DatabaseConfig>>;
+    readonly secrets?: readonly string[];
+    readonly graceMs?: number;
+    readonly stepMs?: number;
+    readonly lockFd?: number;
+    readonly root?: string;
+  } = {},
+): Workbench {
   const root = over.root ?? realpathSync(mkdtempSync(join(tmpdir(), 'rungs-steps-')));
   const state = join(root, '.upgrade');
   mkdirSync(join(root, 'data'), { recursive: true });
   const dir = join(state, 'runs', 'RUN1', 'steps', transition);
   mkdirSync(dir, { recursive: true });
   const config: Config = {
-    file: join(root, 'upgrade.yaml'), product: 'test', root, version: { kind: 'file', file: join(root, 'VERSION') }, migrations: join(root, 'migrations'), ladders: {},
-    state, journal: { kind: 'sqlite' }, databases: over.databases ?? { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
-    backup: { dir: join(state, 'backups'), include: null, exclude: [], keep: 3, recipients: [] }, services: {}, verify: [],
-    timeouts: { stepMs: over.stepMs ?? 60_000, lockMs: 2_000, totalMs: 600_000 }, notify: [], secrets: over.secrets ?? [],
+    file: join(root, 'upgrade.yaml'),
+    product: 'test',
+    root,
+    version: { kind: 'file', file: join(root, 'VERSION') },
+    migrations: join(root, 'migrations'),
+    ladders: {},
+    state,
+    journal: { kind: 'sqlite' },
+    databases: over.databases ?? { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
+    backup: { dir: join(state, 'backups'), include: null, exclude: [], keep: 3, recipients: [] },
+    services: {},
+    verify: [],
+    timeouts: { stepMs: over.stepMs ?? 60_000, lockMs: 2_000, totalMs: 600_000 },
+    notify: [],
+    secrets: over.secrets ?? [],
   };
   const controller = new AbortController();
   const version = parseVersion('0.1.0');
   const run: RunContext = {
-    id: 'RUN1', config, signal: controller.signal, dir: join(state, 'runs', 'RUN1'),
+    id: 'RUN1',
+    config,
+    signal: controller.signal,
+    dir: join(state, 'runs', 'RUN1'),
     plan: { product: 'test', from: version, to: parseVersion('0.2.0'), direction: 'up', transitions: [], hash: 'sha256:0' },
   };
   const events: EventBody[] = [];
   const executor = createStepExecutor({
-    config, lockFd: over.lockFd ?? null, graceMs: over.graceMs ?? 300, events: { emit: (event) => void events.push(event) },
+    config,
+    lockFd: over.lockFd ?? null,
+    graceMs: over.graceMs ?? 300,
+    events: { emit: (event) => void events.push(event) },
     scrub: (text) => (over.secrets ?? []).reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text),
-    clock: { now: () => new Date().toISOString(), monotonic: () => performance.now(), sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }) },
+    clock: {
+      now: () => new Date().toISOString(),
+      monotonic: () => performance.now(),
+      sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
+    },
   });
   return {
-    root, config, run, executor, events,
+    root,
+    config,
+    run,
+    executor,
+    events,
     abort: () => controller.abort(),
     step: (file, text, changes = {}) => {
       writeFileSync(join(dir, file), text);
@@ -66,7 +100,10 @@ export function workbench(over: { readonly databases?: Readonly<Record<string, D
       if (found?.kind !== 'sqlite') throw new Error(`no SQLite database ${database}`);
       const db = new DatabaseSync(found.file);
       try {
-        return db.prepare(sql).all().map((row) => ({ ...row }));
+        return db
+          .prepare(sql)
+          .all()
+          .map((row) => ({ ...row }));
       } finally {
         db.close();
       }
@@ -87,10 +124,30 @@ export function workbench(over: { readonly databases?: Readonly<Record<string, D
 function stepOf(file: string, changes: Partial<Step>): Step {
   const [, digits = '0', name = ''] = /^(\d+)_(.*?)\.[a-z.]+$/.exec(file) ?? [];
   const extension = file.split('.').at(-1) ?? '';
-  const kind: StepKind = extension === 'mjs' ? 'js' : extension === 'sql' || extension === 'sh' || extension === 'py' || extension === 'js' ? extension : 'ts';
+  const kind: StepKind =
+    extension === 'mjs' ? 'js' : extension === 'sql' || extension === 'sh' || extension === 'py' || extension === 'js' ? extension : 'ts';
   return {
-    id: `${transition}/${digits}_${name}`, number: Number(digits), name, kind, forwardFile: file, backwardFile: null, sha256: '0', hasBackward: true, isDatabaseOnly: false, isReversible: true,
-    description: name, requiresRestart: [], breaking: false, estimatedDurationMs: null, timeoutMs: null, idempotent: false, database: null, transaction: true, hasCheck: false, backup: [], memoryBytes: null,
+    id: `${transition}/${digits}_${name}`,
+    number: Number(digits),
+    name,
+    kind,
+    forwardFile: file,
+    backwardFile: null,
+    sha256: '0',
+    hasBackward: true,
+    isDatabaseOnly: false,
+    isReversible: true,
+    description: name,
+    requiresRestart: [],
+    breaking: false,
+    estimatedDurationMs: null,
+    timeoutMs: null,
+    idempotent: false,
+    database: null,
+    transaction: true,
+    hasCheck: false,
+    backup: [],
+    memoryBytes: null,
     ...changes,
   };
 }

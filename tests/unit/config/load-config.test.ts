@@ -47,7 +47,15 @@ verify:
     const { services, verify, databases } = await loadConfig({ cwd: root, env: {} });
     expect(databases).toMatchObject({ m: { attempts: 5, backoffMs: 1000 } });
     expect(services).toMatchObject({
-      a: { kind: 'command', name: 'a', commands: { restart: ['x'], stop: null, start: null, health: null, status: null }, pidFile: path.join(realpathSync(root), 'run/a.pid'), timeoutMs: 60_000, stableForMs: 3000, stopDuringUpgrade: false },
+      a: {
+        kind: 'command',
+        name: 'a',
+        commands: { restart: ['x'], stop: null, start: null, health: null, status: null },
+        pidFile: path.join(realpathSync(root), 'run/a.pid'),
+        timeoutMs: 60_000,
+        stableForMs: 3000,
+        stopDuringUpgrade: false,
+      },
       b: { kind: 'systemd', scope: 'system', after: ['a'] },
       c: { kind: 'docker', container: { label: 'app=c' }, timeoutMs: 90_000, stableForMs: 500, stopDuringUpgrade: true },
       d: { kind: 'compose', service: 'd' },
@@ -55,7 +63,13 @@ verify:
     expect(verify).toEqual([
       { kind: 'http', name: 'web', withinMs: 30_000, url: 'http://h/', expect: { status: 200, json: {}, headers: {}, body: null } },
       { kind: 'tcp', name: 'port', withinMs: 7_200_000, host: '::1', port: 80 },
-      { kind: 'file', name: 'file', withinMs: 30_000, file: path.join(realpathSync(root), 'f'), expect: { exists: true, contains: null, mode: 0o640 } },
+      {
+        kind: 'file',
+        name: 'file',
+        withinMs: 30_000,
+        file: path.join(realpathSync(root), 'f'),
+        expect: { exists: true, contains: null, mode: 0o640 },
+      },
     ]);
   });
 
@@ -73,12 +87,21 @@ describe('where things are', () => {
   test('the nearest upgrade.yaml counts, walking up', async () => {
     const root = realpathSync(makeTree({ 'upgrade.yaml': minimal, 'a/upgrade.yaml': minimal, 'a/b/c/_': '' }));
     expect((await loadConfig({ cwd: path.join(root, 'a/b/c'), env: {} })).file).toBe(path.join(root, 'a/upgrade.yaml'));
-    expect((await loadConfig({ cwd: path.join(root, 'a/b/c'), file: '../../../upgrade.yaml', env: {} })).file).toBe(path.join(root, 'upgrade.yaml'));
+    expect((await loadConfig({ cwd: path.join(root, 'a/b/c'), file: '../../../upgrade.yaml', env: {} })).file).toBe(
+      path.join(root, 'upgrade.yaml'),
+    );
     expect((await loadConfig({ cwd: root, file: 'a', env: {} })).file).toBe(path.join(root, 'a/upgrade.yaml'));
   });
 
   test('root and migrations are relative to the file, all else to the root; --root wins; links are resolved', async () => {
-    const root = realpathSync(makeTree({ 'etc/upgrade.yaml': `${minimal}root: ../app\nmigrations: ./m\nbackup: { dir: ../bak }`, 'app/VERSION': '1.0.0', real: { folder: true }, link: { link: 'real' } }));
+    const root = realpathSync(
+      makeTree({
+        'etc/upgrade.yaml': `${minimal}root: ../app\nmigrations: ./m\nbackup: { dir: ../bak }`,
+        'app/VERSION': '1.0.0',
+        real: { folder: true },
+        link: { link: 'real' },
+      }),
+    );
     const file = path.join(root, 'etc/upgrade.yaml');
     expect(await loadConfig({ cwd: root, file, env: {} })).toMatchObject({
       root: path.join(root, 'app'),
@@ -87,7 +110,10 @@ describe('where things are', () => {
       backup: { dir: path.join(root, 'bak') },
       version: { file: path.join(root, 'app/VERSION') },
     });
-    expect(await loadConfig({ cwd: root, file, root: 'link', env: {} })).toMatchObject({ root: path.join(root, 'real'), state: path.join(root, 'real/.upgrade') });
+    expect(await loadConfig({ cwd: root, file, root: 'link', env: {} })).toMatchObject({
+      root: path.join(root, 'real'),
+      state: path.join(root, 'real/.upgrade'),
+    });
   });
 
   test('a state folder outside the root is fine where it is a folder of its own', async () => {
@@ -111,8 +137,13 @@ describe('${…}', () => {
   });
 
   test('is a number or a boolean where one is wanted', async () => {
-    const root = makeTree({ 'upgrade.yaml': `${minimal}backup: { keep: "\${KEEP}" }\nservices: { a: { docker: a, stopDuringUpgrade: "\${STOP}" } }` });
-    expect(await loadConfig({ cwd: root, env: { KEEP: '3', STOP: 'true' } })).toMatchObject({ backup: { keep: 3 }, services: { a: { stopDuringUpgrade: true } } });
+    const root = makeTree({
+      'upgrade.yaml': `${minimal}backup: { keep: "\${KEEP}" }\nservices: { a: { docker: a, stopDuringUpgrade: "\${STOP}" } }`,
+    });
+    expect(await loadConfig({ cwd: root, env: { KEEP: '3', STOP: 'true' } })).toMatchObject({
+      backup: { keep: 3 },
+      services: { a: { stopDuringUpgrade: true } },
+    });
   });
 
   test('the password of a URL is a secret of its own, in both spellings', async () => {
@@ -123,6 +154,8 @@ describe('${…}', () => {
 });
 
 test('CRLF, a byte order mark and anchors are fine', async () => {
-  const root = makeTree({ 'upgrade.yaml': '\uFEFFproduct: x\r\nversion: { file: V }\r\nservices:\r\n  a: { docker: &n a }\r\n  b: { docker: *n }\r\n' });
+  const root = makeTree({
+    'upgrade.yaml': '\uFEFFproduct: x\r\nversion: { file: V }\r\nservices:\r\n  a: { docker: &n a }\r\n  b: { docker: *n }\r\n',
+  });
   expect((await loadConfig({ cwd: root, env: {} })).services.b).toMatchObject({ container: 'a' });
 });

@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { isDatabaseOnly } from '../../../src/discover/database-only.ts';
 
-const step = (body: string, before = "import { defineStep } from 'rungs';") => `${before}\nexport default defineStep({ forward: async (ctx) => { ${body} } });\n`;
+const step = (body: string, before = "import { defineStep } from 'rungs';") =>
+  `${before}\nexport default defineStep({ forward: async (ctx) => { ${body} } });\n`;
 
 describe('a module that does nothing but through one database handle', () => {
   test.each([
     { why: 'called in place', text: step("await ctx.sqlite('app').exec('DELETE FROM a');") },
-    { why: 'taken out of the context', text: `import { defineStep } from 'rungs';\nexport default defineStep({ forward: async ({ sqlite }) => { await sqlite('app').run('X'); }, backward: async ({ sqlite, from }) => { await sqlite("app").exec('Y'); } });` },
-    { why: 'kept in a variable', text: step("const db = ctx.sqlite('app'); await db.exec('X'); for await (const row of db.iterate('Y')) await db.run('Z', row.id);") },
+    {
+      why: 'taken out of the context',
+      text: `import { defineStep } from 'rungs';\nexport default defineStep({ forward: async ({ sqlite }) => { await sqlite('app').run('X'); }, backward: async ({ sqlite, from }) => { await sqlite("app").exec('Y'); } });`,
+    },
+    {
+      why: 'kept in a variable',
+      text: step("const db = ctx.sqlite('app'); await db.exec('X'); for await (const row of db.iterate('Y')) await db.run('Z', row.id);"),
+    },
     { why: 'without any import', text: step("await ctx.sqlite('app').exec('X');", '') },
   ])('$why', ({ text }) => {
     expect(isDatabaseOnly(text)).toBe(true);
@@ -22,7 +29,10 @@ describe('a module that may do more', () => {
     { why: 'a database whose name is not written out', text: step('const name = "app"; await ctx.sqlite(name).exec("X");') },
     { why: 'another name for the handles', text: step(`const open = ctx.sqlite; ${harmless} await open('other').exec('X');`) },
     { why: 'a command', text: step(`${harmless} await ctx.exec('rm', ['x']);`) },
-    { why: 'a command that was taken out of the context', text: `import { defineStep } from 'rungs';\nexport default defineStep({ forward: async ({ sqlite, exec }) => { await sqlite('app').run('X'); await exec('rm'); } });` },
+    {
+      why: 'a command that was taken out of the context',
+      text: `import { defineStep } from 'rungs';\nexport default defineStep({ forward: async ({ sqlite, exec }) => { await sqlite('app').run('X'); await exec('rm'); } });`,
+    },
     { why: 'a command by way of a helper', text: step(`${harmless} await (() => ctx)().exec('rm');`) },
     { why: 'files', text: step(`${harmless} await ctx.files.remove('x');`) },
     { why: 'files by a computed name', text: step(`${harmless} await ctx['files'].remove('x');`) },

@@ -39,8 +39,16 @@ describe('a file', () => {
 
 describe('JSON', () => {
   test.each([
-    { pointer: '/version', before: '{\n\t"name": "version",\n\t"a": [ {"version": "1.0.0"} ],\n\t"version" : "0.1.0" }\n', after: '{\n\t"name": "version",\n\t"a": [ {"version": "1.0.0"} ],\n\t"version" : "0.3.1" }\n' },
-    { pointer: '/apps/1/a~1b', before: '{"apps":[{"a/b":"0.0.1"},{"x":["9",{}],"a/b":"v0.1.0"}]}', after: '{"apps":[{"a/b":"0.0.1"},{"x":["9",{}],"a/b":"v0.3.1"}]}' },
+    {
+      pointer: '/version',
+      before: '{\n\t"name": "version",\n\t"a": [ {"version": "1.0.0"} ],\n\t"version" : "0.1.0" }\n',
+      after: '{\n\t"name": "version",\n\t"a": [ {"version": "1.0.0"} ],\n\t"version" : "0.3.1" }\n',
+    },
+    {
+      pointer: '/apps/1/a~1b',
+      before: '{"apps":[{"a/b":"0.0.1"},{"x":["9",{}],"a/b":"v0.1.0"}]}',
+      after: '{"apps":[{"a/b":"0.0.1"},{"x":["9",{}],"a/b":"v0.3.1"}]}',
+    },
     { pointer: '/v', before: '{"k\\"{": "a,]", "v": "0.1.0"}', after: '{"k\\"{": "a,]", "v": "0.3.1"}' },
   ])('only what stands at $pointer changes', async ({ pointer, before, after }) => {
     const root = makeTree({ 'p.json': before });

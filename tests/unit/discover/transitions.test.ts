@@ -9,13 +9,18 @@ import { makeTree, snapshot, type Entry } from './tree.ts';
 const plain: ModuleDescription = { metadata: {}, hasForward: true, hasBackward: false, hasCheck: false };
 
 async function read(files: Readonly<Record<string, Entry>>, describe: (file: string) => ModuleDescription = () => plain) {
-  const root = makeTree({ 'upgrade.yaml': '', ...Object.fromEntries(Object.entries(files).map(([name, entry]) => [`migrations/${name}`, entry])) });
+  const root = makeTree({
+    'upgrade.yaml': '',
+    ...Object.fromEntries(Object.entries(files).map(([name, entry]) => [`migrations/${name}`, entry])),
+  });
   const config = {
     file: `${root}/upgrade.yaml`,
     migrations: `${root}/migrations`,
     databases: { app: { kind: 'sqlite' as const, file: 'x' } },
     ladders: { main: { kind: 'folder' as const, dir: 'x', database: null, onFailure: 'keep' as const } },
-    services: { api: { kind: 'docker' as const, container: 'x', name: 'api', after: [], stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 } },
+    services: {
+      api: { kind: 'docker' as const, container: 'x', name: 'api', after: [], stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 },
+    },
   };
   const before = snapshot(root);
   const calls: string[][] = [];
@@ -56,18 +61,87 @@ test('transitions are ordered by version, steps by number; what is left alone is
 });
 
 describe('what a step says of itself', () => {
-  const defaults = { requiresRestart: [], breaking: false, estimatedDurationMs: null, timeoutMs: null, idempotent: false, transaction: true, hasCheck: false, backup: [], memoryBytes: null };
-  const cases: readonly { readonly why: string; readonly name: string; readonly text: string; readonly is: Partial<Step>; readonly described?: ModuleDescription }[] = [
-    { why: 'nothing at all', name: '001_add_email.sql', text: 'X;', is: { ...defaults, kind: 'sql', description: 'add email', database: 'app', hasBackward: false, isReversible: false } },
-    { why: 'SQL in one comment', name: '001_x.sql', text: '-- rungs: { database: app, requires_restart: [api], transaction: false, breaking_changes: true, estimated_duration_seconds: 90 }\nX;\n-- backward\nY;', is: { requiresRestart: ['api'], transaction: false, breaking: true, estimatedDurationMs: 90_000, hasBackward: true, isReversible: true } },
-    { why: 'SQL over several comments, with a mark and CRLF', name: '001_x.sql', text: '\uFEFF-- About this\r\n-- rungs:\r\n--   timeout: 30m\r\n--   memory: 512MB\r\n--   backup: [config]\r\n-- forward\r\nX;\r\n', is: { timeoutMs: 1_800_000, memoryBytes: 512 * 1024 ** 2, backup: ['config'] } },
-    { why: 'SQL in braces over several comments', name: '001_x.sql', text: '-- rungs: { idempotent: true,\n-- timeout: 3s }\nX;', is: { idempotent: true, timeoutMs: 3000 } },
-    { why: 'shell, with a backward by its argument', name: '001_x.sh', text: '#!/bin/sh\n# rungs: { requires_restart: ["*"], description: Moves things }\ncase "$1" in backward) ;; esac', is: { kind: 'sh', description: 'Moves things', requiresRestart: ['*'], hasBackward: true, database: null } },
+  const defaults = {
+    requiresRestart: [],
+    breaking: false,
+    estimatedDurationMs: null,
+    timeoutMs: null,
+    idempotent: false,
+    transaction: true,
+    hasCheck: false,
+    backup: [],
+    memoryBytes: null,
+  };
+  const cases: readonly {
+    readonly why: string;
+    readonly name: string;
+    readonly text: string;
+    readonly is: Partial<Step>;
+    readonly described?: ModuleDescription;
+  }[] = [
+    {
+      why: 'nothing at all',
+      name: '001_add_email.sql',
+      text: 'X;',
+      is: { ...defaults, kind: 'sql', description: 'add email', database: 'app', hasBackward: false, isReversible: false },
+    },
+    {
+      why: 'SQL in one comment',
+      name: '001_x.sql',
+      text: '-- rungs: { database: app, requires_restart: [api], transaction: false, breaking_changes: true, estimated_duration_seconds: 90 }\nX;\n-- backward\nY;',
+      is: {
+        requiresRestart: ['api'],
+        transaction: false,
+        breaking: true,
+        estimatedDurationMs: 90_000,
+        hasBackward: true,
+        isReversible: true,
+      },
+    },
+    {
+      why: 'SQL over several comments, with a mark and CRLF',
+      name: '001_x.sql',
+      text: '\uFEFF-- About this\r\n-- rungs:\r\n--   timeout: 30m\r\n--   memory: 512MB\r\n--   backup: [config]\r\n-- forward\r\nX;\r\n',
+      is: { timeoutMs: 1_800_000, memoryBytes: 512 * 1024 ** 2, backup: ['config'] },
+    },
+    {
+      why: 'SQL in braces over several comments',
+      name: '001_x.sql',
+      text: '-- rungs: { idempotent: true,\n-- timeout: 3s }\nX;',
+      is: { idempotent: true, timeoutMs: 3000 },
+    },
+    {
+      why: 'shell, with a backward by its argument',
+      name: '001_x.sh',
+      text: '#!/bin/sh\n# rungs: { requires_restart: ["*"], description: Moves things }\ncase "$1" in backward) ;; esac',
+      is: { kind: 'sh', description: 'Moves things', requiresRestart: ['*'], hasBackward: true, database: null },
+    },
     { why: 'shell, with a backward by the variable', name: '001_x.sh', text: 'echo $UPGRADE_DIRECTION', is: { hasBackward: true } },
     { why: 'shell without a backward', name: '001_x.sh', text: 'true', is: { hasBackward: false, isReversible: false } },
-    { why: 'Python', name: '001_x.py', text: 'MIGRATION_INFO = {"version_from": "0.1.0", "version_to": "v0.2.0", "description": "d", "breaking_changes": ["a"], "estimated_duration_seconds": 30, "requires_restart": ["api"], "backup_required": True}\ndef migrate_forward(project_root): return True\ndef migrate_backward(project_root): return True\n', is: { kind: 'py', description: 'd', breaking: true, estimatedDurationMs: 30_000, requiresRestart: ['api'], hasBackward: true } },
-    { why: 'Python without MIGRATION_INFO and backward', name: '001_x.py', text: 'def migrate_forward(r): return True', is: { description: 'x', hasBackward: false, isReversible: false } },
-    { why: 'a module', name: '001_x.ts', text: 'x', described: { metadata: { description: 'd', requiresRestart: ['api'], estimatedDuration: '30s', timeout: 90 }, hasForward: true, hasBackward: true, hasCheck: true }, is: { kind: 'ts', description: 'd', estimatedDurationMs: 30_000, timeoutMs: 90_000, hasCheck: true, hasBackward: true } },
+    {
+      why: 'Python',
+      name: '001_x.py',
+      text: 'MIGRATION_INFO = {"version_from": "0.1.0", "version_to": "v0.2.0", "description": "d", "breaking_changes": ["a"], "estimated_duration_seconds": 30, "requires_restart": ["api"], "backup_required": True}\ndef migrate_forward(project_root): return True\ndef migrate_backward(project_root): return True\n',
+      is: { kind: 'py', description: 'd', breaking: true, estimatedDurationMs: 30_000, requiresRestart: ['api'], hasBackward: true },
+    },
+    {
+      why: 'Python without MIGRATION_INFO and backward',
+      name: '001_x.py',
+      text: 'def migrate_forward(r): return True',
+      is: { description: 'x', hasBackward: false, isReversible: false },
+    },
+    {
+      why: 'a module',
+      name: '001_x.ts',
+      text: 'x',
+      described: {
+        metadata: { description: 'd', requiresRestart: ['api'], estimatedDuration: '30s', timeout: 90 },
+        hasForward: true,
+        hasBackward: true,
+        hasCheck: true,
+      },
+      is: { kind: 'ts', description: 'd', estimatedDurationMs: 30_000, timeoutMs: 90_000, hasCheck: true, hasBackward: true },
+    },
     { why: 'a module without a backward', name: '001_x.mjs', text: 'x', is: { kind: 'js', hasBackward: false, isReversible: true } },
   ];
   test.each(cases)('$why', async ({ name, text, is, described = plain }) => {
@@ -78,7 +152,15 @@ describe('what a step says of itself', () => {
 
   test('an up and a down file are one step, hashed together', async () => {
     const { steps } = await read({ [`${t}/001_x.up.sql`]: 'A;', [`${t}/001_x.down.sql`]: 'B;' });
-    expect(steps).toMatchObject([{ id: `${t}/001_x`, forwardFile: '001_x.up.sql', backwardFile: '001_x.down.sql', hasBackward: true, sha256: createHash('sha256').update('A;B;').digest('hex') }]);
+    expect(steps).toMatchObject([
+      {
+        id: `${t}/001_x`,
+        forwardFile: '001_x.up.sql',
+        backwardFile: '001_x.down.sql',
+        hasBackward: true,
+        sha256: createHash('sha256').update('A;B;').digest('hex'),
+      },
+    ]);
   });
 
   test('modules are described in one call', async () => {
@@ -90,7 +172,11 @@ describe('what a step says of itself', () => {
     { why: 'a backward that does nothing', files: { [`${t}/001_x.sql`]: 'X;\n-- backward\n-- nothing to undo\n' }, code: 'BACKWARD_EMPTY' },
     { why: 'a step that does nothing', files: { [`${t}/001_x.sql`]: '-- later\n' }, code: 'STEP_EMPTY' },
     { why: 'a transition without steps', files: { [`${t}/transition.yaml`]: 'stop: true' }, code: 'TRANSITION_EMPTY' },
-    { why: 'MIGRATION_INFO of another transition', files: { [`${t}/001_x.py`]: 'MIGRATION_INFO = {"version_to": "0.9.0"}\ndef migrate_forward(r): return True\n' }, code: 'STEP_VERSION_DIFFERS' },
+    {
+      why: 'MIGRATION_INFO of another transition',
+      files: { [`${t}/001_x.py`]: 'MIGRATION_INFO = {"version_to": "0.9.0"}\ndef migrate_forward(r): return True\n' },
+      code: 'STEP_VERSION_DIFFERS',
+    },
   ])('$why is told', async ({ files, code }) => {
     const { findings, problems } = await read(files);
     expect(problems).toEqual([]);
@@ -99,11 +185,35 @@ describe('what a step says of itself', () => {
 });
 
 describe('transition.yaml', () => {
-  const nothing = { description: '', breaking: false, stop: false, blocked: null, requires: { diskBytes: null, memoryBytes: null, commands: [], services: [], env: [] }, images: {}, ladders: {} };
+  const nothing = {
+    description: '',
+    breaking: false,
+    stop: false,
+    blocked: null,
+    requires: { diskBytes: null, memoryBytes: null, commands: [], services: [], env: [] },
+    images: {},
+    ladders: {},
+  };
   test.each([
-    { why: 'plain lines', text: 'description: Adds mail (again)\nbreaking: true\nstop: true\nblocked: loses mail\n', is: { description: 'Adds mail (again)', breaking: true, stop: true, blocked: 'loses mail' } },
-    { why: 'quotes, comments and CRLF', text: '# why\r\ndescription: "Adds: mail" # really\r\nstop: true # yes\r\n', is: { description: 'Adds: mail', stop: true } },
-    { why: 'everything', text: 'requires: { disk: 2GB, memory: 1GB, command: [jq], services: [api], env: [HOME] }\nimages: { api: "registry/api:0.2.0" }\nladders: { main: 23 }', is: { requires: { diskBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, commands: ['jq'], services: ['api'], env: ['HOME'] }, images: { api: 'registry/api:0.2.0' }, ladders: { main: 23 } } },
+    {
+      why: 'plain lines',
+      text: 'description: Adds mail (again)\nbreaking: true\nstop: true\nblocked: loses mail\n',
+      is: { description: 'Adds mail (again)', breaking: true, stop: true, blocked: 'loses mail' },
+    },
+    {
+      why: 'quotes, comments and CRLF',
+      text: '# why\r\ndescription: "Adds: mail" # really\r\nstop: true # yes\r\n',
+      is: { description: 'Adds: mail', stop: true },
+    },
+    {
+      why: 'everything',
+      text: 'requires: { disk: 2GB, memory: 1GB, command: [jq], services: [api], env: [HOME] }\nimages: { api: "registry/api:0.2.0" }\nladders: { main: 23 }',
+      is: {
+        requires: { diskBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, commands: ['jq'], services: ['api'], env: ['HOME'] },
+        images: { api: 'registry/api:0.2.0' },
+        ladders: { main: 23 },
+      },
+    },
     { why: 'one program as text', text: 'requires: { command: jq }', is: { requires: { ...nothing.requires, commands: ['jq'] } } },
     { why: 'nothing', text: '\n', is: {} },
   ])('$why', async ({ text, is }) => {

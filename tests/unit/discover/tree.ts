@@ -1,10 +1,27 @@
 // Real folders for tests of reading: made from a map, compared by a snapshot, removed afterwards.
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 
-export type Entry = string | Buffer | { readonly folder: true; readonly mode?: number } | { readonly link: string } | { readonly text: string; readonly mode?: number; readonly owner?: number };
+export type Entry =
+  | string
+  | Buffer
+  | { readonly folder: true; readonly mode?: number }
+  | { readonly link: string }
+  | { readonly text: string; readonly mode?: number; readonly owner?: number };
 
 /** Gives the absolute path of the new tree. */
 export function makeTree(entries: Readonly<Record<string, Entry>>): string {

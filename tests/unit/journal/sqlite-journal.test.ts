@@ -113,7 +113,13 @@ describe('a journal that is not as it should be', () => {
   test.each([
     { what: 'overwritten', damage: (file: string) => writeFileSync(file, 'not a database, and long enough to be looked at'.repeat(200)) },
     { what: 'truncated in the middle', damage: (file: string) => truncateSync(file, 9_000) },
-    { what: 'emptied beside the traces of runs', damage: (file: string) => { truncateSync(file, 0); mkdirSync(path.join(state, 'runs', 'a'), { recursive: true }); } },
+    {
+      what: 'emptied beside the traces of runs',
+      damage: (file: string) => {
+        truncateSync(file, 0);
+        mkdirSync(path.join(state, 'runs', 'a'), { recursive: true });
+      },
+    },
   ])('a journal that was $what is an error, and the evidence is kept', async ({ damage }) => {
     const journal = writing();
     await journal.createRun(newRun('a'), planOf('s1'));
@@ -195,12 +201,29 @@ function facts(): unknown {
 }
 
 function newRun(id: string): NewRun {
-  return { id, product: 'p', from: parseVersion('0.1.0'), to: parseVersion('0.2.0'), direction: 'up', planHash: 'x', startedAt: 'now', host: 'h', pid: 1 };
+  return {
+    id,
+    product: 'p',
+    from: parseVersion('0.1.0'),
+    to: parseVersion('0.2.0'),
+    direction: 'up',
+    planHash: 'x',
+    startedAt: 'now',
+    host: 'h',
+    pid: 1,
+  };
 }
 
 function planOf(...names: readonly string[]): Plan {
   const steps = names.map((name): Step => ({ id: `t/${name}`, sha256: 'abc' }) as Step);
-  return { product: 'p', from: parseVersion('0.1.0'), to: parseVersion('0.2.0'), direction: 'up', hash: 'x', transitions: [{ id: 't', steps }] } as unknown as Plan;
+  return {
+    product: 'p',
+    from: parseVersion('0.1.0'),
+    to: parseVersion('0.2.0'),
+    direction: 'up',
+    hash: 'x',
+    transitions: [{ id: 't', steps }],
+  } as unknown as Plan;
 }
 
 const result = { failure: null } as ResultDocument;

@@ -5,11 +5,22 @@ import { UpgradeError } from '../../../src/model/failure.ts';
 import { dependencyWaves, servicesToRestart } from '../../../src/model/service-order.ts';
 
 function services(after: Readonly<Record<string, readonly string[]>>): readonly ServiceConfig[] {
-  return Object.entries(after).map(([name, names]) => ({ kind: 'systemd', unit: `${name}.service`, scope: 'system', name, after: names, stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 }));
+  return Object.entries(after).map(([name, names]) => ({
+    kind: 'systemd',
+    unit: `${name}.service`,
+    scope: 'system',
+    name,
+    after: names,
+    stopDuringUpgrade: false,
+    timeoutMs: 1,
+    stableForMs: 1,
+  }));
 }
 
 function config(names: readonly string[]): Pick<Config, 'services'> {
-  return { services: Object.fromEntries(services(Object.fromEntries(names.map((name) => [name, []]))).map((service) => [service.name, service])) };
+  return {
+    services: Object.fromEntries(services(Object.fromEntries(names.map((name) => [name, []]))).map((service) => [service.name, service])),
+  };
 }
 
 const namesOf = (waves: readonly (readonly ServiceConfig[])[]) => waves.map((wave) => wave.map(({ name }) => name));
@@ -25,9 +36,24 @@ const codeOf = (work: () => unknown) => {
 describe('dependencyWaves', () => {
   test.each([
     { why: 'services that wait for nothing start together', after: { web: [], api: [] }, wanted: ['api', 'web'], waves: [['web', 'api']] },
-    { why: 'each wave comes after what it waits for', after: { web: ['api'], api: ['db'], db: [] }, wanted: ['web', 'api', 'db'], waves: [['db'], ['api'], ['web']] },
-    { why: 'a service waits for the slowest of several', after: { web: ['api', 'db'], api: ['db'], db: [] }, wanted: ['web', 'api', 'db'], waves: [['db'], ['api'], ['web']] },
-    { why: 'a service waits through one that is not wanted', after: { web: ['api'], api: ['db'], db: [] }, wanted: ['web', 'db'], waves: [['db'], ['web']] },
+    {
+      why: 'each wave comes after what it waits for',
+      after: { web: ['api'], api: ['db'], db: [] },
+      wanted: ['web', 'api', 'db'],
+      waves: [['db'], ['api'], ['web']],
+    },
+    {
+      why: 'a service waits for the slowest of several',
+      after: { web: ['api', 'db'], api: ['db'], db: [] },
+      wanted: ['web', 'api', 'db'],
+      waves: [['db'], ['api'], ['web']],
+    },
+    {
+      why: 'a service waits through one that is not wanted',
+      after: { web: ['api'], api: ['db'], db: [] },
+      wanted: ['web', 'db'],
+      waves: [['db'], ['web']],
+    },
     { why: 'what is not wanted leaves no empty wave', after: { web: ['api'], api: ['db'], db: [] }, wanted: ['web'], waves: [['web']] },
     { why: 'nothing wanted is no wave', after: { web: [] }, wanted: [], waves: [] },
   ])('$why', ({ after, wanted, waves }) => {
@@ -48,7 +74,9 @@ describe('dependencyWaves', () => {
     const graph = fc.array(fc.array(fc.nat(20), { maxLength: 4 }), { minLength: 1, maxLength: 12 });
     fc.assert(
       fc.property(graph, fc.infiniteStream(fc.boolean()), (edges, coin) => {
-        const after = Object.fromEntries(edges.map((targets, index) => [`s${index}`, index === 0 ? [] : targets.map((target) => `s${target % index}`)]));
+        const after = Object.fromEntries(
+          edges.map((targets, index) => [`s${index}`, index === 0 ? [] : targets.map((target) => `s${target % index}`)]),
+        );
         const all = services(after);
         const wanted = all.map(({ name }) => name).filter(() => coin.next().value);
         const waves = namesOf(dependencyWaves(all, wanted));
@@ -56,7 +84,8 @@ describe('dependencyWaves', () => {
         expect(waves.flat().toSorted()).toEqual(wanted.toSorted());
         expect(waves.every((wave) => wave.length > 0)).toBe(true);
         const reaches = (name: string): readonly string[] => (after[name] ?? []).flatMap((other) => [other, ...reaches(other)]);
-        for (const name of wanted) for (const other of reaches(name)) if (rank.has(other)) expect(rank.get(other)).toBeLessThan(rank.get(name) ?? -1);
+        for (const name of wanted)
+          for (const other of reaches(name)) if (rank.has(other)) expect(rank.get(other)).toBeLessThan(rank.get(name) ?? -1);
       }),
       { numRuns: 200 },
     );

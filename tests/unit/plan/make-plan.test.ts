@@ -14,18 +14,48 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 function step(id: string, about: Partial<Step> = {}): Step {
   return {
-    id, number: 1, name: 'x', kind: 'sql', forwardFile: '001_x.sql', backwardFile: null, sha256: 'a'.repeat(64), hasBackward: true, isDatabaseOnly: false, isReversible: true,
-    description: 'does x', requiresRestart: [], breaking: false, estimatedDurationMs: null, timeoutMs: null, idempotent: false, database: 'app',
-    transaction: true, hasCheck: false, backup: [], memoryBytes: null, ...about,
+    id,
+    number: 1,
+    name: 'x',
+    kind: 'sql',
+    forwardFile: '001_x.sql',
+    backwardFile: null,
+    sha256: 'a'.repeat(64),
+    hasBackward: true,
+    isDatabaseOnly: false,
+    isReversible: true,
+    description: 'does x',
+    requiresRestart: [],
+    breaking: false,
+    estimatedDurationMs: null,
+    timeoutMs: null,
+    idempotent: false,
+    database: 'app',
+    transaction: true,
+    hasCheck: false,
+    backup: [],
+    memoryBytes: null,
+    ...about,
   };
 }
 
 function transition(from: string, to: string, about: Partial<Transition> = {}): Transition {
   const id = `v${from}_to_v${to}`;
   return {
-    id, from: parseVersion(from), to: parseVersion(to), dir: `/somewhere/${id}`, description: '', breaking: false, stop: false, blocked: null,
-    requires: { diskBytes: null, memoryBytes: null, commands: [], services: [], env: [] }, images: {}, ladders: {}, files: [],
-    steps: [step(`${id}/001_x`), step(`${id}/002_y`, { number: 2, requiresRestart: ['api'], estimatedDurationMs: 1500 })], ...about,
+    id,
+    from: parseVersion(from),
+    to: parseVersion(to),
+    dir: `/somewhere/${id}`,
+    description: '',
+    breaking: false,
+    stop: false,
+    blocked: null,
+    requires: { diskBytes: null, memoryBytes: null, commands: [], services: [], env: [] },
+    images: {},
+    ladders: {},
+    files: [],
+    steps: [step(`${id}/001_x`), step(`${id}/002_y`, { number: 2, requiresRestart: ['api'], estimatedDurationMs: 1500 })],
+    ...about,
   };
 }
 
@@ -37,28 +67,48 @@ function planOf(request: Partial<PlanRequest> = {}): Plan {
   return made.plan;
 }
 
-const down = { installed: parseVersion('0.3.0'), to: parseVersion('0.1.0'), allowDowngrade: true, committedPath: transitions.map(({ id }) => id) };
+const down = {
+  installed: parseVersion('0.3.0'),
+  to: parseVersion('0.1.0'),
+  allowDowngrade: true,
+  committedPath: transitions.map(({ id }) => id),
+};
 
 describe('a plan', () => {
   test('has the transitions of the path in running order', () => {
-    expect(planOf()).toMatchObject({ product: 'home', from: '0.1.0', to: '0.3.0', direction: 'up', transitions, hash: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+    expect(planOf()).toMatchObject({
+      product: 'home',
+      from: '0.1.0',
+      to: '0.3.0',
+      direction: 'up',
+      transitions,
+      hash: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    });
   });
 
   test('of a downgrade has transitions and steps the other way round', () => {
     const plan = planOf(down);
     expect(plan).toMatchObject({ from: '0.3.0', to: '0.1.0', direction: 'down' });
     expect(plan.transitions.flatMap(({ steps }) => steps.map(({ id }) => id))).toEqual([
-      'v0.2.0_to_v0.3.0/002_y', 'v0.2.0_to_v0.3.0/001_x', 'v0.1.0_to_v0.2.0/002_y', 'v0.1.0_to_v0.2.0/001_x',
+      'v0.2.0_to_v0.3.0/002_y',
+      'v0.2.0_to_v0.3.0/001_x',
+      'v0.1.0_to_v0.2.0/002_y',
+      'v0.1.0_to_v0.2.0/001_x',
     ]);
   });
 
   test('of a downgrade names every step that has no backward', () => {
-    const lacking = transitions.map((one) => ({ ...one, steps: one.steps.map((inner) => ({ ...inner, hasBackward: inner.number === 1 })) }));
+    const lacking = transitions.map((one) => ({
+      ...one,
+      steps: one.steps.map((inner) => ({ ...inner, hasBackward: inner.number === 1 })),
+    }));
     expect(() => planOf({ ...down, transitions: lacking })).toThrow('STEP_IRREVERSIBLE: 2 steps have no backward');
     try {
       planOf({ ...down, transitions: lacking });
     } catch (error) {
-      expect(failuresOf(error)[0]?.message).toMatch(/v0\.2\.0_to_v0\.3\.0\/002_y.*v0\.1\.0_to_v0\.2\.0\/002_y|v0\.1\.0_to_v0\.2\.0\/002_y.*v0\.2\.0_to_v0\.3\.0\/002_y/);
+      expect(failuresOf(error)[0]?.message).toMatch(
+        /v0\.2\.0_to_v0\.3\.0\/002_y.*v0\.1\.0_to_v0\.2\.0\/002_y|v0\.1\.0_to_v0\.2\.0\/002_y.*v0\.2\.0_to_v0\.3\.0\/002_y/,
+      );
     }
   });
 
@@ -84,32 +134,78 @@ describe('what a plan is shown as', () => {
     const document = planDocument(planOf(), surroundings);
     expect(planSchema.safeParse(document).error).toBe(undefined);
     expect(document).toMatchObject({
-      from: '0.1.0', to: '0.3.0', restarts: ['api'], backup: { sources: ['data'], estimatedBytes: 2048 }, ladders: [{ name: 'main', height: 23 }], findings: [],
-      transitions: [{ from: '0.1.0', to: '0.2.0', breaking: false, steps: [{ kind: 'sql', reversible: true, requiresRestart: [], estimatedDurationSeconds: null }, { requiresRestart: ['api'], estimatedDurationSeconds: 1.5 }] }, { description: 'Mail' }],
+      from: '0.1.0',
+      to: '0.3.0',
+      restarts: ['api'],
+      backup: { sources: ['data'], estimatedBytes: 2048 },
+      ladders: [{ name: 'main', height: 23 }],
+      findings: [],
+      transitions: [
+        {
+          from: '0.1.0',
+          to: '0.2.0',
+          breaking: false,
+          steps: [
+            { kind: 'sql', reversible: true, requiresRestart: [], estimatedDurationSeconds: null },
+            { requiresRestart: ['api'], estimatedDurationSeconds: 1.5 },
+          ],
+        },
+        { description: 'Mail' },
+      ],
     });
   });
 
   test('"*" restarts all services, and a downgrade tells its hops downwards', () => {
     const all = [transition('0.1.0', '0.2.0', { steps: [step('v0.1.0_to_v0.2.0/001_x', { requiresRestart: ['*'] })] })];
-    const document = planDocument(planOf({ ...down, transitions: all, installed: parseVersion('0.2.0'), committedPath: ['v0.1.0_to_v0.2.0'] }), surroundings);
+    const document = planDocument(
+      planOf({ ...down, transitions: all, installed: parseVersion('0.2.0'), committedPath: ['v0.1.0_to_v0.2.0'] }),
+      surroundings,
+    );
     expect(document).toMatchObject({ restarts: ['web', 'api'], transitions: [{ from: '0.2.0', to: '0.1.0' }] });
   });
 
   test('the text', () => {
     const lines = textOf(planDocument(planOf(), surroundings));
     expect(lines).toEqual([
-      'home: 0.1.0 → 0.3.0', '2 transitions, 4 steps, about 3 s', '', '0.1.0 → 0.2.0', '  sql 001_x  does x', '  sql 002_y  does x  [restarts api; 1.5 s]',
-      '', '0.2.0 → 0.3.0  Mail', '  sql 001_x  does x', '  sql 002_y  does x  [restarts api; 1.5 s]',
-      '', 'Backup    data (about 2 KB)', 'Restarts  api', 'Ladders   main to 23', expect.stringMatching(/^Plan {6}sha256:/),
+      'home: 0.1.0 → 0.3.0',
+      '2 transitions, 4 steps, about 3 s',
+      '',
+      '0.1.0 → 0.2.0',
+      '  sql 001_x  does x',
+      '  sql 002_y  does x  [restarts api; 1.5 s]',
+      '',
+      '0.2.0 → 0.3.0  Mail',
+      '  sql 001_x  does x',
+      '  sql 002_y  does x  [restarts api; 1.5 s]',
+      '',
+      'Backup    data (about 2 KB)',
+      'Restarts  api',
+      'Ladders   main to 23',
+      expect.stringMatching(/^Plan {6}sha256:/),
     ]);
   });
 
   test('the graph shows the chosen path, stops, blocked edges and what they forbid', () => {
-    const graph = [transition('0.1.0', '0.2.0', { stop: true }), transition('0.2.0', '0.3.0'), transition('0.1.0', '0.3.0'), transition('0.3.0', '0.4.0', { blocked: 'loses "mail"' })];
+    const graph = [
+      transition('0.1.0', '0.2.0', { stop: true }),
+      transition('0.2.0', '0.3.0'),
+      transition('0.1.0', '0.3.0'),
+      transition('0.3.0', '0.4.0', { blocked: 'loses "mail"' }),
+    ];
     expect(mermaidOf(graph, planOf({ transitions: graph, to: parseVersion('0.3.0') }))).toEqual([
-      'graph LR', '  v0["0.1.0"]', '  v1{{"0.2.0 (stop)"}}', '  v2["0.3.0"]', '  v3["0.4.0"]',
-      '  v0 ==> v1', '  v0 -. "not over the stop 0.2.0" .-> v2', '  v1 ==> v2', '  v2 -. "blocked: loses #quot;mail#quot;" .-x v3',
-      '  linkStyle 0 stroke:#2a7,stroke-width:3px', '  linkStyle 2 stroke:#2a7,stroke-width:3px', '  style v0 stroke:#2a7,stroke-width:3px', '  style v2 stroke:#2a7,stroke-width:3px',
+      'graph LR',
+      '  v0["0.1.0"]',
+      '  v1{{"0.2.0 (stop)"}}',
+      '  v2["0.3.0"]',
+      '  v3["0.4.0"]',
+      '  v0 ==> v1',
+      '  v0 -. "not over the stop 0.2.0" .-> v2',
+      '  v1 ==> v2',
+      '  v2 -. "blocked: loses #quot;mail#quot;" .-x v3',
+      '  linkStyle 0 stroke:#2a7,stroke-width:3px',
+      '  linkStyle 2 stroke:#2a7,stroke-width:3px',
+      '  style v0 stroke:#2a7,stroke-width:3px',
+      '  style v2 stroke:#2a7,stroke-width:3px',
     ]);
   });
 });
@@ -117,7 +213,15 @@ describe('what a plan is shown as', () => {
 test('what remains of a plan: what to apply in order, what to undo in reverse, what is in doubt', () => {
   const ids = ['v0.1.0_to_v0.2.0/001_x', 'v0.1.0_to_v0.2.0/002_y', 'v0.2.0_to_v0.3.0/001_x'];
   const statuses: readonly StepStatus[] = ['applied', 'running', 'reverted'];
-  const records = ids.map((stepId, position) => ({ stepId, position, status: statuses[position] ?? 'pending', attempts: 1, startedAt: null, durationMs: null, failure: null }));
+  const records = ids.map((stepId, position) => ({
+    stepId,
+    position,
+    status: statuses[position] ?? 'pending',
+    attempts: 1,
+    startedAt: null,
+    durationMs: null,
+    failure: null,
+  }));
   const remaining = remainingOf(planOf(), records);
   expect(Object.fromEntries(Object.entries(remaining).map(([key, steps]) => [key, steps.map(({ id }: Step) => id)]))).toEqual({
     toApply: [ids[1], ids[2], 'v0.2.0_to_v0.3.0/002_y'],

@@ -16,22 +16,93 @@ function edge(text: string): Edge {
 
 describe('upwards', () => {
   test.each([
-    { installed: '0.1.3', target: '0.3.1', edges: ['0.1.0>0.2.0', '0.2.0>0.3.0'], path: ['0.1.0>0.2.0', '0.2.0>0.3.0'], why: 'a patch release stands on its transition, and the target may be above the last one' },
-    { installed: '0.9.0', target: '0.11.0', edges: ['0.10.0>0.11.0', '0.9.0>0.10.0'], path: ['0.9.0>0.10.0', '0.10.0>0.11.0'], why: 'order is numeric' },
-    { installed: '1.0.0', target: '4.0.0', edges: ['1.0.0>2.0.0', '1.0.0>3.0.0', '2.0.0>4.0.0'], path: ['1.0.0>2.0.0', '2.0.0>4.0.0'], why: 'the furthest first hop is a dead end' },
-    { installed: '0.1.0', target: '0.3.0', edges: ['0.1.0>0.2.0', '0.2.0>0.3.0', '0.1.0>0.3.0'], path: ['0.1.0>0.3.0'], why: 'a shortcut is shorter' },
-    { installed: '0.1.0', target: '0.3.0', edges: ['0.1.0>0.2.0*', '0.2.0>0.3.0', '0.1.0>0.3.0'], path: ['0.1.0>0.2.0*', '0.2.0>0.3.0'], why: 'a stop forbids the shortcut over it' },
-    { installed: '0.2.0', target: '0.4.0', edges: ['0.1.0>0.2.0*', '0.2.0>0.4.0', '0.2.0>0.3.0', '0.3.0>0.4.0'], path: ['0.2.0>0.4.0'], why: 'a stop forbids nothing that starts at it' },
-    { installed: '0.1.0', target: '0.2.0', edges: ['0.1.0>0.2.0*', '0.2.0>0.4.0'], path: ['0.1.0>0.2.0*'], why: 'a stop forbids nothing that ends at it' },
-    { installed: '0.1.0', target: '0.3.0', edges: ['0.1.0>0.3.0!', '0.1.0>0.2.0', '0.2.0>0.3.0'], path: ['0.1.0>0.2.0', '0.2.0>0.3.0'], why: 'a blocked edge is gone round' },
-    { installed: '1.0.0', target: '5.0.0', edges: ['1.0.0>2.0.0', '2.0.0>5.0.0', '1.0.0>3.0.0', '3.0.0>5.0.0'], path: ['1.0.0>3.0.0', '3.0.0>5.0.0'], why: 'of equally many, the first differing version that is higher' },
-    { installed: '1.0.0-rc.1', target: '1.0.0', edges: ['0.9.0>1.0.0-rc.1', '1.0.0-rc.1>1.0.0'], path: ['1.0.0-rc.1>1.0.0'], why: 'pre-releases are versions' },
-    { installed: '1.0.0-rc.2', target: '1.0.0', edges: ['0.9.0>1.0.0-rc.1', '1.0.0-rc.1>1.0.0'], path: ['1.0.0-rc.1>1.0.0'], why: 'a pre-release stands below its release' },
+    {
+      installed: '0.1.3',
+      target: '0.3.1',
+      edges: ['0.1.0>0.2.0', '0.2.0>0.3.0'],
+      path: ['0.1.0>0.2.0', '0.2.0>0.3.0'],
+      why: 'a patch release stands on its transition, and the target may be above the last one',
+    },
+    {
+      installed: '0.9.0',
+      target: '0.11.0',
+      edges: ['0.10.0>0.11.0', '0.9.0>0.10.0'],
+      path: ['0.9.0>0.10.0', '0.10.0>0.11.0'],
+      why: 'order is numeric',
+    },
+    {
+      installed: '1.0.0',
+      target: '4.0.0',
+      edges: ['1.0.0>2.0.0', '1.0.0>3.0.0', '2.0.0>4.0.0'],
+      path: ['1.0.0>2.0.0', '2.0.0>4.0.0'],
+      why: 'the furthest first hop is a dead end',
+    },
+    {
+      installed: '0.1.0',
+      target: '0.3.0',
+      edges: ['0.1.0>0.2.0', '0.2.0>0.3.0', '0.1.0>0.3.0'],
+      path: ['0.1.0>0.3.0'],
+      why: 'a shortcut is shorter',
+    },
+    {
+      installed: '0.1.0',
+      target: '0.3.0',
+      edges: ['0.1.0>0.2.0*', '0.2.0>0.3.0', '0.1.0>0.3.0'],
+      path: ['0.1.0>0.2.0*', '0.2.0>0.3.0'],
+      why: 'a stop forbids the shortcut over it',
+    },
+    {
+      installed: '0.2.0',
+      target: '0.4.0',
+      edges: ['0.1.0>0.2.0*', '0.2.0>0.4.0', '0.2.0>0.3.0', '0.3.0>0.4.0'],
+      path: ['0.2.0>0.4.0'],
+      why: 'a stop forbids nothing that starts at it',
+    },
+    {
+      installed: '0.1.0',
+      target: '0.2.0',
+      edges: ['0.1.0>0.2.0*', '0.2.0>0.4.0'],
+      path: ['0.1.0>0.2.0*'],
+      why: 'a stop forbids nothing that ends at it',
+    },
+    {
+      installed: '0.1.0',
+      target: '0.3.0',
+      edges: ['0.1.0>0.3.0!', '0.1.0>0.2.0', '0.2.0>0.3.0'],
+      path: ['0.1.0>0.2.0', '0.2.0>0.3.0'],
+      why: 'a blocked edge is gone round',
+    },
+    {
+      installed: '1.0.0',
+      target: '5.0.0',
+      edges: ['1.0.0>2.0.0', '2.0.0>5.0.0', '1.0.0>3.0.0', '3.0.0>5.0.0'],
+      path: ['1.0.0>3.0.0', '3.0.0>5.0.0'],
+      why: 'of equally many, the first differing version that is higher',
+    },
+    {
+      installed: '1.0.0-rc.1',
+      target: '1.0.0',
+      edges: ['0.9.0>1.0.0-rc.1', '1.0.0-rc.1>1.0.0'],
+      path: ['1.0.0-rc.1>1.0.0'],
+      why: 'pre-releases are versions',
+    },
+    {
+      installed: '1.0.0-rc.2',
+      target: '1.0.0',
+      edges: ['0.9.0>1.0.0-rc.1', '1.0.0-rc.1>1.0.0'],
+      path: ['1.0.0-rc.1>1.0.0'],
+      why: 'a pre-release stands below its release',
+    },
     { installed: '0.2.0', target: '0.2.5', edges: ['0.1.0>0.2.0', '0.3.0>0.4.0'], path: [], why: 'a patch release may need nothing' },
     { installed: '0.2.0', target: '0.2.5', edges: [], path: [], why: 'without any transitions nothing is needed' },
   ])('$why', ({ installed, target, edges, path }) => {
     expect(choosePath({ transitions: edges.map(edge), installed: parseVersion(installed), to: parseVersion(target) })).toEqual({
-      kind: 'path', from: installed, to: target, direction: 'up', ids: path, assumed: [],
+      kind: 'path',
+      from: installed,
+      to: target,
+      direction: 'up',
+      ids: path,
+      assumed: [],
     });
   });
 
@@ -52,7 +123,11 @@ describe('upwards', () => {
     { installed: '0.3.1', to: undefined, edges: ['0.1.0>0.2.0', '0.2.0>0.3.0'], why: 'something newer than all transitions is installed' },
     { installed: '0.3.1', to: undefined, edges: [], why: 'there are no transitions' },
   ])('there is nothing to do where $why', ({ installed, to, edges }) => {
-    const request = { transitions: edges.map(edge), installed: parseVersion(installed), to: to === undefined ? undefined : parseVersion(to) };
+    const request = {
+      transitions: edges.map(edge),
+      installed: parseVersion(installed),
+      to: to === undefined ? undefined : parseVersion(to),
+    };
     expect(choosePath(request)).toEqual({ kind: 'nothing-to-do', version: installed });
   });
 
@@ -66,14 +141,55 @@ describe('upwards', () => {
 describe('downwards', () => {
   const edges = ['0.1.0>0.2.0', '0.2.0>0.3.0', '0.1.0>0.3.0', '0.3.0>0.4.0'].map(edge);
   test.each([
-    { installed: '0.4.0', to: '0.1.0', committed: ['0.1.0>0.2.0', '0.2.0>0.3.0', '0.3.0>0.4.0'], ids: ['0.3.0>0.4.0', '0.2.0>0.3.0', '0.1.0>0.2.0'], assumed: [], why: 'the committed path, not the shortest' },
-    { installed: '0.4.0', to: '0.3.0', committed: ['0.1.0>0.3.0', '0.3.0>0.4.0'], ids: ['0.3.0>0.4.0'], assumed: [], why: 'only as far as wanted' },
-    { installed: '0.4.2', to: '0.3.7', committed: ['0.1.0>0.3.0', '0.3.0>0.4.0'], ids: ['0.3.0>0.4.0'], assumed: [], why: 'from and to patch releases' },
+    {
+      installed: '0.4.0',
+      to: '0.1.0',
+      committed: ['0.1.0>0.2.0', '0.2.0>0.3.0', '0.3.0>0.4.0'],
+      ids: ['0.3.0>0.4.0', '0.2.0>0.3.0', '0.1.0>0.2.0'],
+      assumed: [],
+      why: 'the committed path, not the shortest',
+    },
+    {
+      installed: '0.4.0',
+      to: '0.3.0',
+      committed: ['0.1.0>0.3.0', '0.3.0>0.4.0'],
+      ids: ['0.3.0>0.4.0'],
+      assumed: [],
+      why: 'only as far as wanted',
+    },
+    {
+      installed: '0.4.2',
+      to: '0.3.7',
+      committed: ['0.1.0>0.3.0', '0.3.0>0.4.0'],
+      ids: ['0.3.0>0.4.0'],
+      assumed: [],
+      why: 'from and to patch releases',
+    },
     { installed: '0.4.2', to: '0.4.0', committed: ['0.3.0>0.4.0'], ids: [], assumed: [], why: 'nothing between two patch releases' },
-    { installed: '0.4.0', to: '0.2.0', committed: ['0.3.0>0.4.0'], ids: ['0.3.0>0.4.0', '0.2.0>0.3.0'], assumed: ['0.2.0>0.3.0'], why: 'beyond the journal, the way an upgrade would have taken' },
+    {
+      installed: '0.4.0',
+      to: '0.2.0',
+      committed: ['0.3.0>0.4.0'],
+      ids: ['0.3.0>0.4.0', '0.2.0>0.3.0'],
+      assumed: ['0.2.0>0.3.0'],
+      why: 'beyond the journal, the way an upgrade would have taken',
+    },
   ])('$why', ({ installed, to, committed, ids, assumed }) => {
-    expect(choosePath({ transitions: edges, installed: parseVersion(installed), to: parseVersion(to), allowDowngrade: true, committedPath: committed })).toEqual({
-      kind: 'path', from: installed, to, direction: 'down', ids, assumed,
+    expect(
+      choosePath({
+        transitions: edges,
+        installed: parseVersion(installed),
+        to: parseVersion(to),
+        allowDowngrade: true,
+        committedPath: committed,
+      }),
+    ).toEqual({
+      kind: 'path',
+      from: installed,
+      to,
+      direction: 'down',
+      ids,
+      assumed,
     });
   });
 });
@@ -82,14 +198,28 @@ const numbers = Array.from({ length: 8 }, (_, at) => parseVersion(`${Math.floor(
 
 /** Up to 14 edges between 8 versions, some stops, some blocked. */
 const anyEdges: fc.Arbitrary<readonly Edge[]> = fc
-  .uniqueArray(fc.tuple(fc.nat(7), fc.nat(7)).filter(([from, to]) => from < to), { maxLength: 14, selector: ([from, to]) => from * 8 + to })
+  .uniqueArray(
+    fc.tuple(fc.nat(7), fc.nat(7)).filter(([from, to]) => from < to),
+    { maxLength: 14, selector: ([from, to]) => from * 8 + to },
+  )
   .chain((pairs) =>
-    fc.tuple(...pairs.map(([from, to]) => fc.record({ from: fc.constant(from), to: fc.constant(to), stop: fc.integer({ max: 5, min: 0 }), blocked: fc.integer({ min: 0, max: 5 }) }))),
+    fc.tuple(
+      ...pairs.map(([from, to]) =>
+        fc.record({
+          from: fc.constant(from),
+          to: fc.constant(to),
+          stop: fc.integer({ max: 5, min: 0 }),
+          blocked: fc.integer({ min: 0, max: 5 }),
+        }),
+      ),
+    ),
   )
   .map((records) =>
     records.flatMap(({ from, to, stop, blocked }) => {
       const [start, end] = [numbers[from], numbers[to]];
-      return start === undefined || end === undefined ? [] : [{ id: `${start}>${end}`, from: start, to: end, stop: stop === 0, blocked: blocked === 0 ? 'no' : null }];
+      return start === undefined || end === undefined
+        ? []
+        : [{ id: `${start}>${end}`, from: start, to: end, stop: stop === 0, blocked: blocked === 0 ? 'no' : null }];
     }),
   );
 
@@ -98,7 +228,12 @@ function allPaths(edges: readonly Edge[], from: Version, to: Version): readonly 
   if (from === to) return [[]];
   const stops = edges.filter(({ stop }) => stop).map((stop) => stop.to);
   return edges
-    .filter((one) => one.from === from && one.blocked === null && !stops.some((stop) => compareVersions(one.from, stop) < 0 && compareVersions(stop, one.to) < 0))
+    .filter(
+      (one) =>
+        one.from === from &&
+        one.blocked === null &&
+        !stops.some((stop) => compareVersions(one.from, stop) < 0 && compareVersions(stop, one.to) < 0),
+    )
     .flatMap((one) => allPaths(edges, one.to, to).map((rest) => [one, ...rest]));
 }
 
@@ -133,7 +268,10 @@ describe('any graph', () => {
       fc.property(anyEdges, fc.tuple(fc.nat(3), fc.nat(3), fc.nat(2)), (edges, [major, minor, patch]) => {
         const version = parseVersion(`${major}.${minor}.${patch}`);
         const below = edges.flatMap(({ from, to }) => [from, to]).filter((node) => compareVersions(node, version) <= 0);
-        const highest = below.reduce<Version | null>((best, node) => (best === null || compareVersions(node, best) > 0 ? node : best), null);
+        const highest = below.reduce<Version | null>(
+          (best, node) => (best === null || compareVersions(node, best) > 0 ? node : best),
+          null,
+        );
         expect(floorOf(buildGraph(edges), version)).toBe(highest);
       }),
     );
@@ -141,22 +279,28 @@ describe('any graph', () => {
 
   test('choosing ends in a path, in nothing to do, or in a failure that has a hint', () => {
     fc.assert(
-      fc.property(anyEdges, fc.constantFrom(...numbers), fc.option(fc.constantFrom(...numbers), { nil: undefined }), fc.boolean(), (edges, installed, to, allowDowngrade) => {
-        try {
-          const path = choosePath({ transitions: edges, installed, to, allowDowngrade });
-          if (path.kind === 'path' && to === undefined) expect(compareVersions(path.to, installed)).toBe(1);
-          expect(path.kind === 'nothing-to-do' ? path.version : path.from).toBe(installed);
-        } catch (error) {
-          const codes = failuresOf(error).map(({ code }) => code);
-          expect(['NO_PATH', 'PATH_BLOCKED', 'DOWNGRADE_REFUSED']).toContain(codes[0]);
-          // A path that is there must not be called missing.
-          if (to !== undefined && codes[0] !== 'DOWNGRADE_REFUSED' && compareVersions(to, installed) > 0) {
-            const graph = buildGraph(edges);
-            const [start, goal] = [floorOf(graph, installed), floorOf(graph, to)];
-            if (start !== null && goal !== null) expect(allPaths(edges, start, goal)).toEqual([]);
+      fc.property(
+        anyEdges,
+        fc.constantFrom(...numbers),
+        fc.option(fc.constantFrom(...numbers), { nil: undefined }),
+        fc.boolean(),
+        (edges, installed, to, allowDowngrade) => {
+          try {
+            const path = choosePath({ transitions: edges, installed, to, allowDowngrade });
+            if (path.kind === 'path' && to === undefined) expect(compareVersions(path.to, installed)).toBe(1);
+            expect(path.kind === 'nothing-to-do' ? path.version : path.from).toBe(installed);
+          } catch (error) {
+            const codes = failuresOf(error).map(({ code }) => code);
+            expect(['NO_PATH', 'PATH_BLOCKED', 'DOWNGRADE_REFUSED']).toContain(codes[0]);
+            // A path that is there must not be called missing.
+            if (to !== undefined && codes[0] !== 'DOWNGRADE_REFUSED' && compareVersions(to, installed) > 0) {
+              const graph = buildGraph(edges);
+              const [start, goal] = [floorOf(graph, installed), floorOf(graph, to)];
+              if (start !== null && goal !== null) expect(allPaths(edges, start, goal)).toEqual([]);
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 400 },
     );
   });
@@ -164,8 +308,20 @@ describe('any graph', () => {
 
 test('two thousand transitions with shortcuts are one path, and no recursion', () => {
   const version = (at: number) => parseVersion(`${Math.floor(at / 100)}.${at % 100}.0`);
-  const edges = Array.from({ length: 2000 }, (_, at): Edge => ({ id: `${at}`, from: version(at), to: version(at + 1), stop: at % 50 === 49, blocked: null }));
-  const shortcuts = Array.from({ length: 199 }, (_, at): Edge => ({ id: `s${at}`, from: version(at * 10), to: version(at * 10 + 10), stop: false, blocked: null }));
+  const edges = Array.from({ length: 2000 }, (_, at): Edge => ({
+    id: `${at}`,
+    from: version(at),
+    to: version(at + 1),
+    stop: at % 50 === 49,
+    blocked: null,
+  }));
+  const shortcuts = Array.from({ length: 199 }, (_, at): Edge => ({
+    id: `s${at}`,
+    from: version(at * 10),
+    to: version(at * 10 + 10),
+    stop: false,
+    blocked: null,
+  }));
   const path = choosePath({ transitions: [...edges, ...shortcuts], installed: version(0), to: version(2000) });
   // All shortcuts are usable, for stops lie at their ends; only the last ten single steps have none.
   expect(path).toMatchObject({ kind: 'path', ids: { length: 199 + 10 } });

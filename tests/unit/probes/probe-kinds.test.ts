@@ -12,12 +12,24 @@ import { createProbeRunner } from '../../../src/probes/probe-runner.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 
 let root: string;
-beforeEach(async () => { root = await mkdtemp(join(tmpdir(), 'rungs-probe-kinds-')); });
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'rungs-probe-kinds-'));
+});
 afterEach(async () => rm(root, { recursive: true, force: true }));
 
 /** `null` where it passed, else the detail. */
 async function seen(probe: ProbeConfig): Promise<string | null> {
-  const runner = createProbeRunner({ config: { root, databases: { app: { kind: 'sqlite', file: join(root, 'app.db') }, far: { kind: 'postgres', url: 'postgres://x', attempts: 1, backoffMs: 1 } } }, clock: systemClock, scrub: (text) => text });
+  const runner = createProbeRunner({
+    config: {
+      root,
+      databases: {
+        app: { kind: 'sqlite', file: join(root, 'app.db') },
+        far: { kind: 'postgres', url: 'postgres://x', attempts: 1, backoffMs: 1 },
+      },
+    },
+    clock: systemClock,
+    scrub: (text) => text,
+  });
   const { status, detail } = await runner.run(probe);
   return status === 'passed' ? null : (detail ?? '');
 }
@@ -34,7 +46,11 @@ describe('http', () => {
     '/silent': () => undefined,
     '/gone': (request) => request.socket.destroy(),
     '/endless': (_, response) => {
-      const more = (): void => { while (response.write('x'.repeat(64 * 1024))) {/* until it is full */} };
+      const more = (): void => {
+        while (response.write('x'.repeat(64 * 1024))) {
+          /* until it is full */
+        }
+      };
       response.on('drain', more);
       more();
     },
@@ -42,7 +58,9 @@ describe('http', () => {
   const server = createServer((request, response) => pages[request.url ?? '']?.(request, response));
   let address = '';
   beforeAll(async () => {
-    await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
     address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   });
   afterAll(() => server.close());
@@ -74,12 +92,18 @@ describe('http', () => {
     { path: '/silent', expect: {}, detail: /^no answer within 1\.0 s$/ },
     { path: '/gone', expect: {}, detail: /closed the connection without an answer/ },
   ])('fails: $path $detail', async ({ path, expect: over, detail }) => {
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 150, url: address + path, expect: { ...expectation, ...over } })).toMatch(detail);
+    expect(await seen({ kind: 'http', name: 'p', withinMs: 150, url: address + path, expect: { ...expectation, ...over } })).toMatch(
+      detail,
+    );
   });
 
   test('fails where nothing listens, or the name is not known', async () => {
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 1, url: 'http://127.0.0.1:1/', expect: expectation })).toMatch(/127\.0\.0\.1:1 refuses the connection/);
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 1_000, url: 'http://no-such-host.invalid/', expect: expectation })).toMatch(/no-such-host\.invalid/);
+    expect(await seen({ kind: 'http', name: 'p', withinMs: 1, url: 'http://127.0.0.1:1/', expect: expectation })).toMatch(
+      /127\.0\.0\.1:1 refuses the connection/,
+    );
+    expect(await seen({ kind: 'http', name: 'p', withinMs: 1_000, url: 'http://no-such-host.invalid/', expect: expectation })).toMatch(
+      /no-such-host\.invalid/,
+    );
   });
 });
 
@@ -104,10 +128,13 @@ describe('file', () => {
 });
 
 describe('sqlite', () => {
-  const ask = (query: string, value: unknown, database = 'app') => seen({ kind: 'sqlite', name: 'p', withinMs: 1, database, query, expect: { value } });
+  const ask = (query: string, value: unknown, database = 'app') =>
+    seen({ kind: 'sqlite', name: 'p', withinMs: 1, database, query, expect: { value } });
   beforeEach(() => {
     const database = new DatabaseSync(join(root, 'app.db'));
-    database.exec("pragma journal_mode = wal; create table users (id integer primary key, name text, score real); insert into users values (9007199254740993, 'ada', 1.5)");
+    database.exec(
+      "pragma journal_mode = wal; create table users (id integer primary key, name text, score real); insert into users values (9007199254740993, 'ada', 1.5)",
+    );
     database.close();
   });
 
@@ -123,7 +150,12 @@ describe('sqlite', () => {
   });
 
   test.each([
-    { query: 'select id from users', value: 9007199254740992, detail: /gave 9007199254740993, expected 9007199254740992/, why: 'integers are compared exactly' },
+    {
+      query: 'select id from users',
+      value: 9007199254740992,
+      detail: /gave 9007199254740993, expected 9007199254740992/,
+      why: 'integers are compared exactly',
+    },
     { query: 'select count(*) from users', value: '1', detail: /gave 1, expected "1"/, why: 'a number is not a text' },
     { query: 'select name from users where id = 5', value: 'ada', detail: /gave no row, expected "ada"/, why: 'no row' },
     { query: 'select * from nowhere', value: 1, detail: /no such table: nowhere/, why: 'a query that is wrong' },
@@ -139,7 +171,10 @@ describe('sqlite', () => {
   });
 
   test('a database that the config does not have, or not as SQLite', async () => {
-    expect([await ask('select 1', 1, 'none'), await ask('select 1', 1, 'far')]).toEqual([expect.stringContaining('"none"'), expect.stringContaining('"far"')]);
+    expect([await ask('select 1', 1, 'none'), await ask('select 1', 1, 'far')]).toEqual([
+      expect.stringContaining('"none"'),
+      expect.stringContaining('"far"'),
+    ]);
   });
 
   test('reading leaves the folder as it was, also for a database in WAL mode', async () => {

@@ -27,7 +27,9 @@ describe('the event bus', () => {
 
   test('a listener that throws is told of once, and nobody else misses anything', () => {
     const { bus, kept, heard, warned } = busWith();
-    bus.subscribe(() => { throw new Error('broken display'); });
+    bus.subscribe(() => {
+      throw new Error('broken display');
+    });
     bus.subscribe((event) => heard.push(event));
     bus.emit(warning('a'));
     bus.emit(warning('b'));
@@ -37,14 +39,20 @@ describe('the event bus', () => {
 
   test('what a listener emits is heard by all after what it heard', () => {
     const { bus, heard } = busWith();
-    bus.subscribe((event) => { if (event.type === 'warning' && event.message === 'first') bus.emit(warning('second')); });
+    bus.subscribe((event) => {
+      if (event.type === 'warning' && event.message === 'first') bus.emit(warning('second'));
+    });
     bus.subscribe((event) => heard.push(event));
     bus.emit(warning('first'));
     expect(heard.map((event) => (event.type === 'warning' ? event.message : event.type))).toEqual(['first', 'second']);
   });
 
   test('a journal that fails is not swallowed', () => {
-    const { bus } = busWith({ append: () => { throw new Error('disk full'); } });
+    const { bus } = busWith({
+      append: () => {
+        throw new Error('disk full');
+      },
+    });
     expect(() => bus.emit(warning('a'))).toThrow('disk full');
   });
 

@@ -4,19 +4,46 @@ import { bytes, createInk, duration, hanging, moment, spread, wantsColor, width,
 import { table } from '../../../src/report/table.ts';
 
 test.each([
-  [0.4, '<1 ms'], [5, '5 ms'], [999, '999 ms'], [1_000, '1.0 s'], [1_240, '1.2 s'], [59_900, '59.9 s'], [59_960, '1 min'], [64_000, '1 min 4 s'], [3_600_000, '1 h'], [7_500_000, '2 h 5 min'],
+  [0.4, '<1 ms'],
+  [5, '5 ms'],
+  [999, '999 ms'],
+  [1_000, '1.0 s'],
+  [1_240, '1.2 s'],
+  [59_900, '59.9 s'],
+  [59_960, '1 min'],
+  [64_000, '1 min 4 s'],
+  [3_600_000, '1 h'],
+  [7_500_000, '2 h 5 min'],
 ])('%d ms is %s', (ms, text) => expect(duration(ms)).toBe(text));
 
 test.each([
-  [0, '0 B'], [999, '999 B'], [1_000, '1.0 kB'], [1_234_567, '1.2 MB'], [99_400_000, '99.4 MB'], [123_456_789, '123 MB'], [999_600, '1.0 MB'], [5e12, '5.0 TB'], [5e16, '50000 TB'],
+  [0, '0 B'],
+  [999, '999 B'],
+  [1_000, '1.0 kB'],
+  [1_234_567, '1.2 MB'],
+  [99_400_000, '99.4 MB'],
+  [123_456_789, '123 MB'],
+  [999_600, '1.0 MB'],
+  [5e12, '5.0 TB'],
+  [5e16, '50000 TB'],
 ])('%d bytes are %s', (count, text) => expect(bytes(count)).toBe(text));
 
 test('a moment is read by people', () => {
-  expect([moment('2026-01-02T03:04:05.678Z'), moment('2026-01-02T03:04:05Z')]).toEqual(['2026-01-02 03:04:05 UTC', '2026-01-02 03:04:05 UTC']);
+  expect([moment('2026-01-02T03:04:05.678Z'), moment('2026-01-02T03:04:05Z')]).toEqual([
+    '2026-01-02 03:04:05 UTC',
+    '2026-01-02 03:04:05 UTC',
+  ]);
 });
 
 describe('width and wrapping', () => {
-  test.each([['abc', 3], ['naïve', 5], ['e\u0301', 1], ['日本', 4], ['😀', 2], ['\u001b[31mred\u001b[39m', 3]])('%j takes %d columns', (text, columns) => expect(width(text)).toBe(columns));
+  test.each([
+    ['abc', 3],
+    ['naïve', 5],
+    ['e\u0301', 1],
+    ['日本', 4],
+    ['😀', 2],
+    ['\u001b[31mred\u001b[39m', 3],
+  ])('%j takes %d columns', (text, columns) => expect(width(text)).toBe(columns));
 
   test('a text is broken between words and keeps its own line breaks', () => {
     expect(wrap('one two three\n\nfour', 10)).toEqual(['one two', 'three', '', 'four']);
@@ -29,7 +56,12 @@ describe('width and wrapping', () => {
 
   test('no line is ever too wide, no character is lost, and no colour is cut in two', () => {
     const ink = createInk(true);
-    const word = fc.oneof(fc.string({ maxLength: 30 }), fc.string({ maxLength: 30, unit: 'grapheme' }), fc.string({ minLength: 1, maxLength: 40 }).map((text) => ink.bad(text)))
+    const word = fc
+      .oneof(
+        fc.string({ maxLength: 30 }),
+        fc.string({ maxLength: 30, unit: 'grapheme' }),
+        fc.string({ minLength: 1, maxLength: 40 }).map((text) => ink.bad(text)),
+      )
       // eslint-disable-next-line no-control-regex
       .filter((text) => !/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/.test(text));
     fc.assert(
@@ -39,7 +71,10 @@ describe('width and wrapping', () => {
         expect(lines.join('').replaceAll(' ', '')).toBe(words.join('').replaceAll(' ', ''));
         // What is left of every escape is whole.
         // eslint-disable-next-line no-control-regex
-        expect(lines.every((line) => !/\u001b(?!\[[0-9;]*m)/.test(line.replaceAll(ink.bad(''), ''))) || words.some((text) => /\u001b(?!\[[0-9;]*m)/.test(text))).toBe(true);
+        expect(
+          lines.every((line) => !/\u001b(?!\[[0-9;]*m)/.test(line.replaceAll(ink.bad(''), ''))) ||
+            words.some((text) => /\u001b(?!\[[0-9;]*m)/.test(text)),
+        ).toBe(true);
       }),
     );
   });
@@ -53,7 +88,10 @@ describe('width and wrapping', () => {
   });
 
   test('a table that is too wide is wrapped by row', () => {
-    const rows = [{ mark: '✓', cells: ['one', 'two'] }, { mark: '✗', cells: ['eleven', ''] }];
+    const rows = [
+      { mark: '✓', cells: ['one', 'two'] },
+      { mark: '✗', cells: ['eleven', ''] },
+    ];
     expect(table(rows, 40)).toEqual(['✓ one     two', '✗ eleven']);
     expect(table(rows, 12)).toEqual(['✓ one  two', '✗ eleven']);
   });

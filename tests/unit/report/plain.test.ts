@@ -17,7 +17,13 @@ interface Telling {
 
 function told({ bodies = [], result = null, columns = 80, isTTY = false, verbosity = 'normal', hasColor = false }: Telling): string {
   let text = '';
-  const output = createOutput({ write: (piece) => { text += piece; }, columns, isTTY });
+  const output = createOutput({
+    write: (piece) => {
+      text += piece;
+    },
+    columns,
+    isTTY,
+  });
   const reporter = createPlainReporter({ output, ink: createInk(hasColor), verbosity });
   for (const event of stamped(bodies)) reporter.onEvent(event);
   if (result !== null) reporter.finish(result);
@@ -179,14 +185,23 @@ describe('the plain reporter', () => {
   });
 
   test.each([
-    { outcome: 'nothing-to-do' as const, result: { ...committedResult, outcome: 'nothing-to-do' as const }, text: '✓ home-server is at 0.3.0' },
+    {
+      outcome: 'nothing-to-do' as const,
+      result: { ...committedResult, outcome: 'nothing-to-do' as const },
+      text: '✓ home-server is at 0.3.0',
+    },
     { outcome: 'stopped' as const, result: { ...rolledBackResult, outcome: 'stopped' as const }, text: 'stopped at a failing step' },
   ])('$outcome', ({ result, text }) => {
     expect(told({ result })).toContain(text);
   });
 
   test('a downgrade is called one, and a cancelled run cancelled', () => {
-    const cancelled = { ...rolledBackResult, from: committedResult.to, to: committedResult.from, failure: { code: 'CANCELLED' as const, message: 'The run was asked to stop (SIGINT).', hint: '' } };
+    const cancelled = {
+      ...rolledBackResult,
+      from: committedResult.to,
+      to: committedResult.from,
+      failure: { code: 'CANCELLED' as const, message: 'The run was asked to stop (SIGINT).', hint: '' },
+    };
     expect(told({ result: cancelled })).toContain('The downgrade to 0.1.0 was cancelled and was rolled back.');
   });
 
@@ -215,7 +230,14 @@ describe('the plain reporter', () => {
     const text = told({
       bodies: [
         { type: 'step-started', step, action: 'apply', description: '' },
-        { type: 'step-finished', step, action: 'apply', status: 'failed', durationMs: 1, failure: { code: 'INTERNAL', message: 'm', hint: 'h', log: lines } },
+        {
+          type: 'step-finished',
+          step,
+          action: 'apply',
+          status: 'failed',
+          durationMs: 1,
+          failure: { code: 'INTERNAL', message: 'm', hint: 'h', log: lines },
+        },
       ],
     });
     expect(text).toContain('… 15 lines before\n');

@@ -12,19 +12,54 @@ import { failing, refusedResult, rolledBackResult, runId, stamped, stepFailure }
 
 const at = '2026-01-02T03:04:05.678Z';
 const run: RunRecord = {
-  id: runId, product: 'home-server', from: parseVersion('0.1.0'), to: parseVersion('0.3.0'), direction: 'up', planHash: 'sha256:abc', course: 'backwards', phase: 'rollback',
-  startedAt: at, finishedAt: '2026-01-02T03:05:07.678Z', outcome: 'rolled-back', failure: stepFailure, backupId: runId, attempts: 2, host: 'pi', pid: 4, result: null,
+  id: runId,
+  product: 'home-server',
+  from: parseVersion('0.1.0'),
+  to: parseVersion('0.3.0'),
+  direction: 'up',
+  planHash: 'sha256:abc',
+  course: 'backwards',
+  phase: 'rollback',
+  startedAt: at,
+  finishedAt: '2026-01-02T03:05:07.678Z',
+  outcome: 'rolled-back',
+  failure: stepFailure,
+  backupId: runId,
+  attempts: 2,
+  host: 'pi',
+  pid: 4,
+  result: null,
 };
 const unfinished: RunRecord = { ...run, outcome: null, finishedAt: null, phase: 'orchestration', course: 'forwards', failure: null };
-const backup: BackupRecord = { id: runId, path: `/srv/home-server/.upgrade/backups/${runId}.tar.zst`, bytes: 1_234_567, files: 45, verified: true, createdAt: at, version: '0.1.0', manifest: 'm', runId };
+const backup: BackupRecord = {
+  id: runId,
+  path: `/srv/home-server/.upgrade/backups/${runId}.tar.zst`,
+  bytes: 1_234_567,
+  files: 45,
+  verified: true,
+  createdAt: at,
+  version: '0.1.0',
+  manifest: 'm',
+  runId,
+};
 const pending: StatusView = {
-  product: 'home-server', version: '0.1.0', latest: '0.3.0', pending: ['v0.1.0_to_v0.2.0', 'v0.2.0_to_v0.3.0'], state: 'pending', run: null, lock: null, lastRun: run,
-  backups: [backup], ladders: [{ name: 'main', height: 12, latest: 23, pending: 2 }], problems: [],
+  product: 'home-server',
+  version: '0.1.0',
+  latest: '0.3.0',
+  pending: ['v0.1.0_to_v0.2.0', 'v0.2.0_to_v0.3.0'],
+  state: 'pending',
+  run: null,
+  lock: null,
+  lastRun: run,
+  backups: [backup],
+  ladders: [{ name: 'main', height: 12, latest: 23, pending: 2 }],
+  problems: [],
 };
 const text = (lines: readonly string[]) => `\n${lines.join('\n')}\n`;
 
 describe('status', () => {
-  test('with something pending', () => expect(text(renderStatus(pending))).toMatchInlineSnapshot(`
+  test('with something pending', () =>
+    expect(text(renderStatus(pending))).toMatchInlineSnapshot(`
     "
     home-server is at 0.1.0
 
@@ -38,8 +73,12 @@ describe('status', () => {
       Ladder     main  12 of 23, 2 pending
     "
   `));
-  test('up to date', () => expect(text(renderStatus({ ...pending, version: '0.3.0', pending: [], state: 'up-to-date', ladders: [], backups: [], lastRun: null }))).toBe('\nhome-server is at 0.3.0  up to date\n'));
-  test('with an unfinished run', () => expect(text(renderStatus({ ...pending, state: 'unfinished', run: unfinished, lastRun: unfinished }))).toMatchInlineSnapshot(`
+  test('up to date', () =>
+    expect(
+      text(renderStatus({ ...pending, version: '0.3.0', pending: [], state: 'up-to-date', ladders: [], backups: [], lastRun: null })),
+    ).toBe('\nhome-server is at 0.3.0  up to date\n'));
+  test('with an unfinished run', () =>
+    expect(text(renderStatus({ ...pending, state: 'unfinished', run: unfinished, lastRun: unfinished }))).toMatchInlineSnapshot(`
     "
     home-server is at 0.1.0
 
@@ -56,11 +95,26 @@ describe('status', () => {
     "
   `));
   test('with a run that is going on', () => {
-    const lines = renderStatus({ ...pending, state: 'unfinished', run: unfinished, lock: { host: 'pi', pid: 12, since: at, phase: 'backup' } });
-    expect(lines.slice(2, 5)).toEqual([`▸ Run ${runId} (0.1.0 → 0.3.0) is going on, in phase backup:`, '  PID 12 on pi since 2026-01-02 03:04:05 UTC.', '  → "upgrade follow" watches it.']);
+    const lines = renderStatus({
+      ...pending,
+      state: 'unfinished',
+      run: unfinished,
+      lock: { host: 'pi', pid: 12, since: at, phase: 'backup' },
+    });
+    expect(lines.slice(2, 5)).toEqual([
+      `▸ Run ${runId} (0.1.0 → 0.3.0) is going on, in phase backup:`,
+      '  PID 12 on pi since 2026-01-02 03:04:05 UTC.',
+      '  → "upgrade follow" watches it.',
+    ]);
   });
-  test('with a stranded run', () => expect(text(renderStatus({ ...pending, state: 'error', run: { ...run, outcome: 'stranded' } }))).toContain(`"upgrade history ${runId}" tells why.`));
-  test('with a version that cannot be read', () => expect(text(renderStatus({ ...pending, version: null, latest: null, pending: [], state: 'error', problems: [stepFailure] }))).toContain('home-server is at an unknown version\n\n✗ '));
+  test('with a stranded run', () =>
+    expect(text(renderStatus({ ...pending, state: 'error', run: { ...run, outcome: 'stranded' } }))).toContain(
+      `"upgrade history ${runId}" tells why.`,
+    ));
+  test('with a version that cannot be read', () =>
+    expect(text(renderStatus({ ...pending, version: null, latest: null, pending: [], state: 'error', problems: [stepFailure] }))).toContain(
+      'home-server is at an unknown version\n\n✗ ',
+    ));
   test('with many transitions pending', () => {
     const lines = renderStatus({ ...pending, pending: Array.from({ length: 20 }, (_, index) => `v0.${index}.0_to_v0.${index + 1}.0`) });
     expect(lines).toContain('    … and 12 more');
@@ -68,7 +122,16 @@ describe('status', () => {
 });
 
 describe('history', () => {
-  test('of all runs', () => expect(text(renderHistory([run, { ...run, from: parseVersion('0.0.9'), to: parseVersion('0.1.0'), outcome: 'committed', failure: null }, unfinished]))).toMatchInlineSnapshot(`
+  test('of all runs', () =>
+    expect(
+      text(
+        renderHistory([
+          run,
+          { ...run, from: parseVersion('0.0.9'), to: parseVersion('0.1.0'), outcome: 'committed', failure: null },
+          unfinished,
+        ]),
+      ),
+    ).toMatchInlineSnapshot(`
     "
     ↩ 0.1.0 → 0.3.0  rolled back    2026-01-02 03:04:05 UTC                1 min 2 s
       01JC3M4V7K2Q8Z5W9X0Y1A2B3C  v0.2.0_to_v0.3.0/002_split_notes
@@ -83,7 +146,14 @@ describe('history', () => {
     const step = { position: 0, startedAt: at, attempts: 1 };
     const steps = [
       { ...step, stepId: 'v0.1.0_to_v0.2.0/001_add_email', status: 'reverted' as const, durationMs: 6, failure: null },
-      { ...step, stepId: 'v0.2.0_to_v0.3.0/002_split_notes', status: 'failed' as const, attempts: 2, durationMs: 210, failure: stepFailure },
+      {
+        ...step,
+        stepId: 'v0.2.0_to_v0.3.0/002_split_notes',
+        status: 'failed' as const,
+        attempts: 2,
+        durationMs: 210,
+        failure: stepFailure,
+      },
       { ...step, stepId: 'v0.2.0_to_v0.3.0/003_last', status: 'not-run' as const, attempts: 0, durationMs: null, failure: null },
     ];
     expect(text(renderRun({ run: { ...run, result: rolledBackResult }, steps, events: stamped(failing) }))).toMatchInlineSnapshot(`
@@ -126,7 +196,8 @@ describe('history', () => {
   });
 });
 
-test('backups, with the folder in which they lie', () => expect(text(renderBackups([backup, { ...backup, bytes: 12, files: 1, version: null, verified: false }]))).toMatchInlineSnapshot(`
+test('backups, with the folder in which they lie', () =>
+  expect(text(renderBackups([backup, { ...backup, bytes: 12, files: 1, version: null, verified: false }]))).toMatchInlineSnapshot(`
   "
   ✓ 01JC3M4V7K2Q8Z5W9X0Y1A2B3C  2026-01-02 03:04:05 UTC  0.1.0  1.2 MB  45 files
   ✗ 01JC3M4V7K2Q8Z5W9X0Y1A2B3C  2026-01-02 03:04:05 UTC         12 B    1 file
@@ -136,7 +207,10 @@ test('backups, with the folder in which they lie', () => expect(text(renderBacku
 test('no backup', () => expect(renderBackups([])).toHaveLength(1));
 
 test('findings: what blocks first', () => {
-  const findings = refusedResult.failures.map((failure, index) => ({ level: index === 0 ? ('warn' as const) : ('block' as const), ...failure }));
+  const findings = refusedResult.failures.map((failure, index) => ({
+    level: index === 0 ? ('warn' as const) : ('block' as const),
+    ...failure,
+  }));
   expect(text(renderFindings(findings))).toMatchInlineSnapshot(`
     "
     ✗ The restart command of service proxy is "bin/proxy", but there is no such
@@ -166,6 +240,14 @@ test('failures, all of them, and harmless for a terminal', () => {
 
 test.each([40, 60, 80])('nothing is wider than %d columns', (columns) => {
   const style = { columns };
-  const lines = [...renderStatus({ ...pending, run: unfinished, state: 'unfinished' }, style), ...renderBackups([backup], style), ...renderFindings(refusedResult.failures.map((one) => ({ level: 'block', ...one })), style), ...renderHistory([run], style)];
+  const lines = [
+    ...renderStatus({ ...pending, run: unfinished, state: 'unfinished' }, style),
+    ...renderBackups([backup], style),
+    ...renderFindings(
+      refusedResult.failures.map((one) => ({ level: 'block', ...one })),
+      style,
+    ),
+    ...renderHistory([run], style),
+  ];
   expect(lines.filter((line) => line.length > columns)).toEqual([]);
 });

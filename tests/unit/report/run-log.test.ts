@@ -8,10 +8,16 @@ import { createScrubber } from '../../../src/report/scrub.ts';
 import { failing, rolledBackResult, stamped } from './sample-run.ts';
 
 let dir: string;
-beforeEach(async () => { dir = await mkdtemp(join(tmpdir(), 'rungs-run-log-')); });
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'rungs-run-log-'));
+});
 afterEach(async () => rm(dir, { recursive: true, force: true }));
 
-const lines = async () => (await readFile(join(dir, 'run.log'), 'utf8')).trimEnd().split('\n').map((line): Record<string, unknown> => JSON.parse(line));
+const lines = async () =>
+  (await readFile(join(dir, 'run.log'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
 const asItIs = (text: string) => text;
 
 test('every event but progress is a line, and all are there when the run has ended', async () => {
@@ -20,7 +26,11 @@ test('every event but progress is a line, and all are there when the run has end
   for (const event of events) log(event);
   const kept = events.filter(({ type }) => !type.endsWith('-progress'));
   expect((await lines()).map(({ type, seq }) => [seq, type])).toEqual(kept.map(({ type, seq }) => [seq, type]));
-  expect((await lines()).find(({ type }) => type === 'step-finished')).toMatchObject({ level: 30, time: '2026-01-02T03:04:05.678Z', msg: 'v0.1.0_to_v0.2.0/001_add_email applied' });
+  expect((await lines()).find(({ type }) => type === 'step-finished')).toMatchObject({
+    level: 30,
+    time: '2026-01-02T03:04:05.678Z',
+    msg: 'v0.1.0_to_v0.2.0/001_add_email applied',
+  });
   expect((await lines()).find(({ type, status }) => type === 'step-finished' && status === 'failed')).toMatchObject({ level: 50 });
 });
 
@@ -56,7 +66,10 @@ test('a line about a step does not wait for long', async () => {
 
 test('of a flood the beginning is kept', async () => {
   const log = createRunLog({ dir, scrub: asItIs });
-  const flood = Array.from({ length: 5_000 }, (_, index) => ({ type: 'step-output', step: 's', stream: 'stdout', line: `${index}`, transient: true }) as const);
+  const flood = Array.from(
+    { length: 5_000 },
+    (_, index) => ({ type: 'step-output', step: 's', stream: 'stdout', line: `${index}`, transient: true }) as const,
+  );
   for (const event of stamped([...flood, { type: 'warning', message: 'end' }])) log(event);
   expect(await lines()).toHaveLength(1_001);
 });

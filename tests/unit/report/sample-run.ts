@@ -10,17 +10,29 @@ const backup = { id: runId, path: `/srv/home-server/.upgrade/backups/${runId}.ta
 const first = 'v0.1.0_to_v0.2.0';
 const second = 'v0.2.0_to_v0.3.0';
 
-export const stepFailure = failure('INTERNAL', { error: 'the notes table has 3 rows without an owner' }, {
-  phase: 'orchestration',
-  step: `${second}/002_split_notes`,
-  log: ['reading notes', 'Traceback (most recent call last):', "ValueError: 3 rows without an owner"],
-});
+export const stepFailure = failure(
+  'INTERNAL',
+  { error: 'the notes table has 3 rows without an owner' },
+  {
+    phase: 'orchestration',
+    step: `${second}/002_split_notes`,
+    log: ['reading notes', 'Traceback (most recent call last):', 'ValueError: 3 rows without an owner'],
+  },
+);
 
 export const opening: readonly EventBody[] = [
   { type: 'run-started', from: '0.1.0', to: '0.3.0', product: 'home-server', steps: 4, resumed: false },
   { type: 'phase-started', phase: 'preflight' },
   { type: 'finding', finding: { level: 'info', code: 'PLAN', message: 'two transitions', hint: '' } },
-  { type: 'finding', finding: { level: 'warn', code: 'SERVICE_NOT_OBSERVABLE', message: 'Nothing tells whether service proxy runs: it has no "health" and no "status" command and no "pidFile".', hint: 'Add one of them to services.proxy, so that a restart can be proven and not only believed.' } },
+  {
+    type: 'finding',
+    finding: {
+      level: 'warn',
+      code: 'SERVICE_NOT_OBSERVABLE',
+      message: 'Nothing tells whether service proxy runs: it has no "health" and no "status" command and no "pidFile".',
+      hint: 'Add one of them to services.proxy, so that a restart can be proven and not only believed.',
+    },
+  },
   { type: 'phase-finished', phase: 'preflight', status: 'done', durationMs: 12.4 },
   { type: 'phase-started', phase: 'backup' },
   { type: 'backup-progress', doneBytes: 600_000, totalBytes: 1_234_567, transient: true },
@@ -72,41 +84,88 @@ export const failing: readonly EventBody[] = [
   { type: 'step-finished', step: `${first}/002_mail_config`, action: 'revert', status: 'reverted', durationMs: 8 },
   { type: 'step-started', step: `${first}/001_add_email`, action: 'revert', description: '' },
   { type: 'step-finished', step: `${first}/001_add_email`, action: 'revert', status: 'reverted', durationMs: 6 },
-  { type: 'restored', restored: { path: 'config/app.yaml', why: 'content differs from the backup after backward', step: `${first}/002_mail_config` } },
+  {
+    type: 'restored',
+    restored: { path: 'config/app.yaml', why: 'content differs from the backup after backward', step: `${first}/002_mail_config` },
+  },
   { type: 'rollback-proven', compared: 45, restored: 1 },
   { type: 'service-settled', report: { name: 'api', status: 'healthy', durationMs: 900 } },
   { type: 'phase-finished', phase: 'rollback', status: 'done', durationMs: 1_800 },
 ];
 
 const base = {
-  runId, product: 'home-server', from: parseVersion('0.1.0'), to: parseVersion('0.3.0'), planHash: 'sha256:abc', phases: [], services: [], probes: [], restored: [],
-  steps: ['001_add_email', '002_mail_config'].map((name) => ({ id: `${first}/${name}`, status: 'applied' as const, durationMs: 5, attempts: 1 })),
-  backup, failure: null, failures: [], warnings: [], next: null,
+  runId,
+  product: 'home-server',
+  from: parseVersion('0.1.0'),
+  to: parseVersion('0.3.0'),
+  planHash: 'sha256:abc',
+  phases: [],
+  services: [],
+  probes: [],
+  restored: [],
+  steps: ['001_add_email', '002_mail_config'].map((name) => ({
+    id: `${first}/${name}`,
+    status: 'applied' as const,
+    durationMs: 5,
+    attempts: 1,
+  })),
+  backup,
+  failure: null,
+  failures: [],
+  warnings: [],
+  next: null,
 };
 
 export const committedResult: ResultDocument = {
-  ...base, outcome: 'committed', version: parseVersion('0.3.0'), durationMs: 68_900,
+  ...base,
+  outcome: 'committed',
+  version: parseVersion('0.3.0'),
+  durationMs: 68_900,
   services: [{ name: 'api', status: 'healthy', durationMs: 3_120 }],
-  probes: [{ name: 'api answers', status: 'passed', attempts: 2, durationMs: 110 }, { name: 'users kept', status: 'passed', attempts: 1, durationMs: 2 }],
+  probes: [
+    { name: 'api answers', status: 'passed', attempts: 2, durationMs: 110 },
+    { name: 'users kept', status: 'passed', attempts: 1, durationMs: 2 },
+  ],
 };
 
 export const rolledBackResult: ResultDocument = {
-  ...base, outcome: 'rolled-back', version: parseVersion('0.1.0'), durationMs: 3_456, failure: stepFailure, failures: [stepFailure],
+  ...base,
+  outcome: 'rolled-back',
+  version: parseVersion('0.1.0'),
+  durationMs: 3_456,
+  failure: stepFailure,
+  failures: [stepFailure],
   restored: [{ path: 'config/app.yaml', why: 'content differs from the backup after backward', step: `${first}/002_mail_config` }],
   next: `upgrade history ${runId}`,
 };
 
 export const strandedResult: ResultDocument = {
-  ...rolledBackResult, outcome: 'stranded', version: null,
+  ...rolledBackResult,
+  outcome: 'stranded',
+  version: null,
   failures: [stepFailure, failure('INTERNAL', { error: 'the disk holding data/app.db is read-only' }, { phase: 'rollback' })],
   next: 'upgrade rollback',
 };
 
 export const refusedResult: ResultDocument = {
-  ...base, outcome: 'refused', runId: null, version: parseVersion('0.1.0'), durationMs: 20, steps: [], backup: null,
+  ...base,
+  outcome: 'refused',
+  runId: null,
+  version: parseVersion('0.1.0'),
+  durationMs: 20,
+  steps: [],
+  backup: null,
   failures: [
-    failure('SERVICE_KIND_UNSUPPORTED', { service: 'web', kind: 'docker' }, { place: { file: '/srv/home-server/upgrade.yaml', line: 12, column: 3 } }),
-    failure('SERVICE_EXECUTABLE_MISSING', { service: 'proxy', action: 'restart', executable: 'bin/proxy', problem: 'there is no such file' }, { place: { file: '/srv/home-server/upgrade.yaml', line: 14 } }),
+    failure(
+      'SERVICE_KIND_UNSUPPORTED',
+      { service: 'web', kind: 'docker' },
+      { place: { file: '/srv/home-server/upgrade.yaml', line: 12, column: 3 } },
+    ),
+    failure(
+      'SERVICE_EXECUTABLE_MISSING',
+      { service: 'proxy', action: 'restart', executable: 'bin/proxy', problem: 'there is no such file' },
+      { place: { file: '/srv/home-server/upgrade.yaml', line: 14 } },
+    ),
   ],
 };
 

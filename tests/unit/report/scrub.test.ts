@@ -18,13 +18,29 @@ describe('createScrubber', () => {
   ])('takes a secret out $form', ({ text }) => {
     const scrubbed = createScrubber([password])(text);
     expect(scrubbed).toContain('***');
-    for (const form of [password, encodeURIComponent(password), Buffer.from(password).toString('base64').slice(4, 12)]) expect(scrubbed).not.toContain(form);
+    for (const form of [password, encodeURIComponent(password), Buffer.from(password).toString('base64').slice(4, 12)])
+      expect(scrubbed).not.toContain(form);
   });
 
   test.each([
-    { why: 'the longer of two that begin alike leaves no end behind', secrets: ['hunter', 'hunter2-and-more'], text: 'it is hunter2-and-more.', scrubbed: 'it is ***.' },
-    { why: 'the password inside a secret URL is a secret too', secrets: ['postgres://app:hunter2@db/app'], text: 'password authentication failed: hunter2', scrubbed: 'password authentication failed: ***' },
-    { why: 'the lines of a key are secrets each', secrets: ['-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n'], text: 'read MIIEvQIBADANBg', scrubbed: 'read ***' },
+    {
+      why: 'the longer of two that begin alike leaves no end behind',
+      secrets: ['hunter', 'hunter2-and-more'],
+      text: 'it is hunter2-and-more.',
+      scrubbed: 'it is ***.',
+    },
+    {
+      why: 'the password inside a secret URL is a secret too',
+      secrets: ['postgres://app:hunter2@db/app'],
+      text: 'password authentication failed: hunter2',
+      scrubbed: 'password authentication failed: ***',
+    },
+    {
+      why: 'the lines of a key are secrets each',
+      secrets: ['-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n'],
+      text: 'read MIIEvQIBADANBg',
+      scrubbed: 'read ***',
+    },
     { why: 'what is shorter than three characters is left', secrets: ['1', 'on', ''], text: '1 on', scrubbed: '1 on' },
     { why: 'characters of regular expressions are only characters', secrets: ['a.*(b'], text: 'a.*(b axx(b', scrubbed: '*** axx(b' },
     { why: 'every place counts', secrets: ['hunter2'], text: 'hunter2 hunter2\nhunter2', scrubbed: '*** ***\n***' },

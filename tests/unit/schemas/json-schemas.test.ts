@@ -18,7 +18,14 @@ test('editors are told what each key of upgrade.yaml means', () => {
 describe('documents fit their schemas', () => {
   test('a result', () => {
     const document = {
-      outcome: 'rolled-back', runId: '01J', product: 'x', from: '0.1.0', to: '0.3.0', version: '0.1.0', durationMs: 1, planHash: 'sha256:0',
+      outcome: 'rolled-back',
+      runId: '01J',
+      product: 'x',
+      from: '0.1.0',
+      to: '0.3.0',
+      version: '0.1.0',
+      durationMs: 1,
+      planHash: 'sha256:0',
       phases: [{ name: 'backup', status: 'done', durationMs: 12 }],
       steps: [{ id: 'v0.1.0_to_v0.2.0/001_a', status: 'reverted', durationMs: 5, attempts: 1 }],
       services: [{ name: 'api', status: 'healthy', durationMs: 900 }],
@@ -26,14 +33,28 @@ describe('documents fit their schemas', () => {
       backup: { id: '01J', path: 'x', bytes: 123, files: 45, verified: true },
       restored: [{ path: 'config/app.yaml', why: 'differs' }],
       failure: { phase: 'orchestration', step: 'v/002_x', code: 'STEP_FAILED', message: 'm', hint: 'h', log: ['l'] },
-      failures: [], warnings: [], next: null,
+      failures: [],
+      warnings: [],
+      next: null,
     };
     expect(resultDocument.safeParse(document).success).toBe(true);
     expect(resultDocument.safeParse({ ...document, outcome: 'fine' }).success).toBe(false);
   });
 
   test('a status', () => {
-    const document = { product: 'x', version: null, latest: null, pending: ['v0.1.0_to_v0.2.0'], state: 'pending', run: null, lock: null, lastRun: null, backups: [], ladders: [], problems: [] };
+    const document = {
+      product: 'x',
+      version: null,
+      latest: null,
+      pending: ['v0.1.0_to_v0.2.0'],
+      state: 'pending',
+      run: null,
+      lock: null,
+      lastRun: null,
+      backups: [],
+      ladders: [],
+      problems: [],
+    };
     expect(statusDocument.safeParse(document).success).toBe(true);
     expect(statusDocument.safeParse({ ...document, state: 'well' }).success).toBe(false);
   });

@@ -5,10 +5,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runCommand } from '../../../src/processes/run-command.ts';
 
 let cwd: string;
-beforeEach(async () => { cwd = await mkdtemp(join(tmpdir(), 'rungs-run-command-')); });
+beforeEach(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'rungs-run-command-'));
+});
 afterEach(async () => rm(cwd, { recursive: true, force: true }));
 
-const sh = (script: string, over: { timeoutMs?: number; outputFile?: string; signal?: AbortSignal } = {}) => runCommand({ argv: ['sh', '-c', script], cwd, timeoutMs: 20_000, ...over });
+const sh = (script: string, over: { timeoutMs?: number; outputFile?: string; signal?: AbortSignal } = {}) =>
+  runCommand({ argv: ['sh', '-c', script], cwd, timeoutMs: 20_000, ...over });
 
 test.each([
   { script: 'exit 0', end: 'exited', exitCode: 0, account: 'exited with 0' },
@@ -20,8 +23,15 @@ test.each([
 });
 
 test('a program that is not there, is not executable, or has no folder to run in', async () => {
-  expect(await runCommand({ argv: ['./none'], cwd, timeoutMs: 1_000 })).toMatchObject({ end: 'not-started', exitCode: null, account: expect.stringContaining('no such file') });
-  expect(await runCommand({ argv: [cwd], cwd, timeoutMs: 1_000 })).toMatchObject({ end: 'not-started', account: expect.stringContaining('not executable') });
+  expect(await runCommand({ argv: ['./none'], cwd, timeoutMs: 1_000 })).toMatchObject({
+    end: 'not-started',
+    exitCode: null,
+    account: expect.stringContaining('no such file'),
+  });
+  expect(await runCommand({ argv: [cwd], cwd, timeoutMs: 1_000 })).toMatchObject({
+    end: 'not-started',
+    account: expect.stringContaining('not executable'),
+  });
 });
 
 test('both streams are kept by lines, stdout by itself too; standard input is empty', async () => {
@@ -57,12 +67,19 @@ test('output into a file begins anew each time, and is the owner’s', async () 
 
 test('a slow flood into a file stays small while the command runs', async () => {
   const outputFile = join(cwd, 'out.log');
-  const { lines } = await sh('for i in 1 2 3 4 5 6; do head -c 3000000 /dev/zero | tr "\\0" "x" | fold -w 80; sleep 0.15; done; echo; echo last', { outputFile });
+  const { lines } = await sh(
+    'for i in 1 2 3 4 5 6; do head -c 3000000 /dev/zero | tr "\\0" "x" | fold -w 80; sleep 0.15; done; echo; echo last',
+    { outputFile },
+  );
   expect(lines.at(-1)).toBe('last');
   expect((await stat(outputFile)).size).toBeLessThan(10_000_000);
 });
 
 test('a file that cannot be made costs the output, not the command', async () => {
   await writeFile(join(cwd, 'state'), 'a file where the folder would be');
-  expect(await sh('echo hello; exit 3', { outputFile: join(cwd, 'state/out.log') })).toMatchObject({ end: 'exited', exitCode: 3, lines: [] });
+  expect(await sh('echo hello; exit 3', { outputFile: join(cwd, 'state/out.log') })).toMatchObject({
+    end: 'exited',
+    exitCode: 3,
+    lines: [],
+  });
 });

@@ -34,7 +34,13 @@ test('all that is wrong with all services is told at once', async () => {
     { ...common, name: 'web', kind: 'docker', container: 'web' },
     { ...common, name: 'jobs', kind: 'compose', file: 'compose.yaml', service: 'jobs' },
     { ...common, name: 'db', kind: 'systemd', unit: 'db.service', scope: 'user' },
-    { ...common, name: 'a', kind: 'command', commands: { ...none, restart: ['bin/none'], health: ['no-such-program-anywhere'], stop: ['bin/readme'], status: ['bin/folder'] }, pidFile: null },
+    {
+      ...common,
+      name: 'a',
+      kind: 'command',
+      commands: { ...none, restart: ['bin/none'], health: ['no-such-program-anywhere'], stop: ['bin/readme'], status: ['bin/folder'] },
+      pidFile: null,
+    },
     { ...common, name: 'b', kind: 'command', commands: { ...none, start: ['bin/proxy'] }, pidFile: null, stopDuringUpgrade: true },
   );
   expect(findings).toEqual([

@@ -9,10 +9,22 @@ describe('YAML', () => {
   test.each([
     { why: 'a value', before: 'a:   1   # one\nb: [1,2]\n', path: ['a'], value: 2, after: 'a: 2 # one\nb: [1,2]\n' },
     { why: 'a new key', before: '# head\n\na: 1\n\n# tail\n', path: ['b'], value: 'x', after: '# head\n\na: 1\nb: x\n\n# tail\n' },
-    { why: 'an item of a list that is not indented', before: 'list:\n- a\n- b   # second\n', path: ['list', 0], value: 'c', after: 'list:\n- c\n- b   # second\n' },
+    {
+      why: 'an item of a list that is not indented',
+      before: 'list:\n- a\n- b   # second\n',
+      path: ['list', 0],
+      value: 'c',
+      after: 'list:\n- c\n- b   # second\n',
+    },
     { why: 'Windows line ends', before: 'a: 1\r\nb: 2\r\n', path: ['a'], value: 3, after: 'a: 3\r\nb: 2\r\n' },
     { why: 'an empty file', before: '', path: ['a'], value: 1, after: 'a: 1\n' },
-    { why: 'anchors and block texts', before: 'x: &x {a: 1}\ny: *x\nt: |\n    two\n    lines\nz: 1\n', path: ['z'], value: 2, after: 'x: &x {a: 1}\ny: *x\nt: |\n    two\n    lines\nz: 2\n' },
+    {
+      why: 'anchors and block texts',
+      before: 'x: &x {a: 1}\ny: *x\nt: |\n    two\n    lines\nz: 1\n',
+      path: ['z'],
+      value: 2,
+      after: 'x: &x {a: 1}\ny: *x\nt: |\n    two\n    lines\nz: 2\n',
+    },
   ])('$why', async ({ before, path, value, after }) => {
     expect(await editYaml(before, (doc) => doc.setIn(path, value))).toBe(after);
   });
@@ -23,7 +35,11 @@ describe('YAML', () => {
 
   test('the result always means what was asked for', async () => {
     const value = fc.oneof(fc.integer(), fc.constantFrom('x', 'two words', '# no comment', 'a: b', '', 'yes'), fc.boolean());
-    const layout = fc.constantFrom('a: 1\nm:\n  n: 2 # c\nl:\n- 1\n- 2\n', 'm:\n    n: {x: 1}\n    l:\n    - 1\n    - k: 2\na: 1\n', 'l: [1,  2]\n# c\nm: {n: 1}\n');
+    const layout = fc.constantFrom(
+      'a: 1\nm:\n  n: 2 # c\nl:\n- 1\n- 2\n',
+      'm:\n    n: {x: 1}\n    l:\n    - 1\n    - k: 2\na: 1\n',
+      'l: [1,  2]\n# c\nm: {n: 1}\n',
+    );
     await fc.assert(
       fc.asyncProperty(layout, value, fc.constantFrom(['a'], ['m', 'n'], ['m', 'new'], ['l', 1], ['l', 2]), async (text, wanted, path) => {
         const [first = '', second] = path;

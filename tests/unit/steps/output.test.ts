@@ -15,7 +15,13 @@ function open(scrub: (text: string) => string = (text) => text) {
   const file = join(dir, `${files}.log`);
   const lines: string[] = [];
   const problems: string[] = [];
-  const output = createOutput({ file, scrub, controlPrefix: prefix, onLine: (stream, line) => void lines.push(`${stream} ${line}`), onLogProblem: (problem) => void problems.push(problem) });
+  const output = createOutput({
+    file,
+    scrub,
+    controlPrefix: prefix,
+    onLine: (stream, line) => void lines.push(`${stream} ${line}`),
+    onLogProblem: (problem) => void problems.push(problem),
+  });
   return { output, lines, problems, file };
 }
 
@@ -58,7 +64,13 @@ test('a log that cannot be written is told once, and the output goes on', () => 
   const lines: string[] = [];
   const problems: string[] = [];
   writeFileSync(join(dir, 'a-file'), '');
-  const output = createOutput({ file: join(dir, 'a-file/x.log'), scrub: (text) => text, controlPrefix: null, onLine: (_, line) => void lines.push(line), onLogProblem: (problem) => void problems.push(problem) });
+  const output = createOutput({
+    file: join(dir, 'a-file/x.log'),
+    scrub: (text) => text,
+    controlPrefix: null,
+    onLine: (_, line) => void lines.push(line),
+    onLogProblem: (problem) => void problems.push(problem),
+  });
   output.write('stdout', Buffer.from('a\nb\n'));
   output.write('stderr', Buffer.from('c\n'));
   expect([output.close(), lines, problems.length]).toEqual([['a', 'b', 'c'], ['a', 'b', 'c'], 1]);
