@@ -237,7 +237,7 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
       // Deleted first so that one that is applied anew stands at the end of the path.
       sql('DELETE FROM applied_transitions WHERE transition_id = ?').run(transition.id);
       if (!isDown) sql('INSERT INTO applied_transitions (transition_id, run_id) VALUES (?, ?)').run(transition.id, runId);
-      for (const { id, sha256 } of transition.steps) isDown ? step.run(id) : step.run(id, sha256, runId, at);
+      for (const { id, sha256 } of transition.steps) step.run(...(isDown ? [id] : [id, sha256, runId, at]));
     }
     sql("INSERT INTO facts (key, value) VALUES ('version', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(plan.to);
   }

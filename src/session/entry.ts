@@ -1,5 +1,5 @@
 // How a run comes in: a new one through its preflight, an unfinished one as the journal left it.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { lockHolder } from '../lock/lock.ts';
@@ -129,7 +129,8 @@ function writeDurably(file: string, text: string): void {
   const beside = `${file}.partial`;
   const fd = openSync(beside, 'w', 0o600);
   try {
-    writeSync(fd, text);
+    // Not `writeSync`: on a full disk that may write a part and be content.
+    writeFileSync(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

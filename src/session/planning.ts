@@ -95,7 +95,8 @@ export function isNothingToDo(plan: Plan): boolean {
 
 /** Findings that keep a run from beginning, as failures. */
 export function blocking(findings: readonly Finding[]): readonly Failure[] {
-  return findings.filter(({ level }) => level === 'block').map(({ level: _, ...rest }) => ({ ...rest, phase: 'preflight' }) as Failure);
+  // Findings that block are made of the registry's failures.
+  return findings.flatMap(({ level, ...problem }) => (level === 'block' ? [{ ...problem, phase: 'preflight' } as Failure] : []));
 }
 
 function sha256(text: string): string {

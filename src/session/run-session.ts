@@ -95,7 +95,7 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
   }
 
   async function conclude(outcome: Outcome, rollbackFailure: Failure | null): Promise<ResultDocument> {
-    const journal = (held as HeldRun | null)?.journal ?? null;
+    const journal = held?.journal ?? null;
     const isRecorded = journal !== null && (await journal.run(runId)) !== null;
     const version = await versionNow();
     const causes = input.failure === null ? failures : [input.failure, ...failures];
