@@ -1,6 +1,8 @@
 // Notes, for whoever looks after a crash, what kinds of effect a half has had beside its recorded file changes.
-import { fdatasyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { fdatasyncSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { syncFolder } from './atomic-file.ts';
+import { dropTornLine } from './undo-log.ts';
 
 export type EffectKind =
   /** A transaction was begun: the marker decides. */
@@ -25,10 +27,12 @@ export function noteEffect(runDir: string, effect: Effect, isUrgent: boolean): v
   let fd = open.get(file);
   if (fd === undefined) {
     mkdirSync(join(runDir, 'undo'), { recursive: true, mode: 0o700 });
+    dropTornLine(file);
     fd = openSync(file, 'a', 0o600);
+    for (const folder of [join(runDir, 'undo'), runDir]) syncFolder(folder);
     open.set(file, fd);
   }
-  writeSync(fd, `${JSON.stringify(effect)}\n`);
+  writeFileSync(fd, `${JSON.stringify(effect)}\n`);
   if (isUrgent) fdatasyncSync(fd);
 }
 

@@ -4,6 +4,7 @@ import {
   existsSync,
   fdatasyncSync,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -11,7 +12,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fail } from '../../model/failure.ts';
@@ -82,7 +83,8 @@ export function openUndoLog(dir: string, root: string): UndoLog {
   };
   const record = (entry: UndoEntry): void => {
     const to = open();
-    writeSync(to, `${JSON.stringify(entry)}\n`);
+    // Whole or not at all: on a full disk `writeSync` may write half a line and be content.
+    writeFileSync(to, `${JSON.stringify(entry)}\n`);
     fdatasyncSync(to);
   };
   const within = (path: string): string => relative(root, path);
@@ -179,14 +181,15 @@ function putAwayIfUndone(dir: string): void {
 }
 
 /** Else the next entry would be glued to what a power cut left of the last one. */
-function dropTornLine(file: string): void {
+export function dropTornLine(file: string): void {
   if (!existsSync(file)) return;
   const bytes = readFileSync(file);
   const end = bytes.lastIndexOf(10) + 1;
   if (end === bytes.length) return;
-  const fd = openSync(file, 'w', 0o600);
+  const fd = openSync(file, 'r+');
   try {
-    writeSync(fd, bytes.subarray(0, end));
+    // Cut off, not written anew: a kill in between would lose all that was recorded.
+    ftruncateSync(fd, end);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
