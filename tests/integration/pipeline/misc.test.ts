@@ -241,15 +241,15 @@ describe('file systems that refuse', () => {
   });
 
   testOnDisk('one that fills up in the backup is refused, and nothing of it is left', async () => {
-    await withDisk('64m', async (tiny, disk) => {
+    await withDisk('128m', async (tiny, disk) => {
       const { randomBytes } = await import('node:crypto');
-      writeFileSync(path.join(tiny.root, 'data/big'), randomBytes(8 * 1024 * 1024));
+      writeFileSync(path.join(tiny.root, 'data/big'), randomBytes(32 * 1024 * 1024));
       const before = await tiny.look();
       const ended = await tiny.upgrade(['--yes', '--events'], {
         onSpawn: (child) =>
           child.stdout?.on('data', (text: string) => {
             if (text.includes('"phase":"preflight","status":"done"') && !existsSync(path.join(disk, 'ballast')))
-              fill(disk, 4 * 1024 * 1024);
+              fill(disk, 8 * 1024 * 1024);
           }),
       });
       rmSync(path.join(disk, 'ballast'), { force: true });
