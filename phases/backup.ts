@@ -4,10 +4,13 @@
 import { failuresOf } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
+import { rememberServices } from './stopping.ts';
 
-type Needs = Pick<Ports, 'journal' | 'backups' | 'events'>;
+type Needs = Pick<Ports, 'journal' | 'backups' | 'events' | 'services'>;
 
 export async function backup(ports: Needs, run: RunContext): Promise<void> {
+  // As early as this: a machine that reboots during a long backup must not have its services taken for ones that did not run before.
+  await rememberServices(ports, run);
   const known = await backupOfRun(ports, run.id);
   if (known !== null && ((await hasBegunSteps(ports, run.id)) || (await isUpToDate(ports, known)))) return;
   const record = await create(ports, run);

@@ -1,5 +1,6 @@
 // Collects everything that speaks against a plan, of all its transitions at once, before anything is changed.
 // Given the plan; promises to write nothing, and to find each problem that can be known beforehand.
+import { dirname } from 'node:path';
 import { freeDisk, freeMemory, hasCommand, whyNotWritable } from '../src/discover/host-facts.ts';
 import type { Config } from '../src/model/config.ts';
 import { failure, type Failure } from '../src/model/failure.ts';
@@ -46,8 +47,10 @@ export function finding(level: FindingLevel, { code, message, hint, place }: Fai
   return { level, code, message, hint, ...(place === undefined ? {} : { place }) };
 }
 
-function writable({ root, state, backup }: Config): readonly Finding[] {
-  return [...new Set([root, state, backup.dir])].flatMap((path) => {
+function writable({ root, state, backup, version }: Config): readonly Finding[] {
+  // The version is written last of all, by replacing its file: a folder that forbids it would be found out too late.
+  const ofVersion = version.kind === 'file' || version.kind === 'json' ? [dirname(version.file)] : [];
+  return [...new Set([root, state, backup.dir, ...ofVersion])].flatMap((path) => {
     const reason = whyNotWritable(path);
     return reason === null ? [] : [finding('block', failure('STATE_NOT_WRITABLE', { path, reason }))];
   });
