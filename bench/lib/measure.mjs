@@ -14,12 +14,19 @@ const gnuTime = existsSync('/usr/bin/time') ? '/usr/bin/time' : null;
  */
 export function takeTurns(contestants, { rounds = 5 } = {}) {
   const samples = new Map(contestants.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const contestant of contestants) {
-      const sample = once(contestant);
-      if (round > 0) samples.get(contestant.name).push(sample);
+  // Deleted at the very end: ext4 makes new files several times as slowly for a while after thousands were deleted, which would fall on whoever
+  // comes next and makes files.
+  const scratch = [];
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      for (const contestant of contestants) {
+        const sample = once(contestant, scratch);
+        if (round > 0) samples.get(contestant.name).push(sample);
+      }
+      process.stderr.write(round === rounds ? '\n' : '.');
     }
-    process.stderr.write(round === rounds ? '\n' : '.');
+  } finally {
+    for (const dir of scratch) rmSync(dir, { recursive: true, force: true });
   }
   return new Map(
     [...samples].map(([name, taken]) => [
@@ -29,33 +36,29 @@ export function takeTurns(contestants, { rounds = 5 } = {}) {
   );
 }
 
-export function once({ name, prepare, command, cwd, check, measure, env, exitCode = 0, keep = false }) {
+function once({ name, prepare, command, cwd, check, measure, exitCode = 0 }, scratch) {
   const dir = mkdtempSync(join(tmpdir(), 'rungs-bench-'));
-  try {
-    prepare(dir);
-    // What the preparation wrote must not be written out at the expense of what is measured.
-    spawnSync('sync', ['-f', dir]);
-    const report = join(dir, '.time');
-    const [program, ...args] = command(dir);
-    const [outer, outerArgs] = gnuTime === null ? [program, args] : [gnuTime, ['-f', '%M', '-o', report, program, ...args]];
-    const startedAt = performance.now();
-    const { status, stdout, stderr, error } = spawnSync(outer, outerArgs, {
-      cwd: cwd?.(dir) ?? dir,
-      env: { ...process.env, ...env?.(dir) },
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    });
-    const ms = performance.now() - startedAt;
-    if (error !== undefined || status !== exitCode)
-      throw new Error(`${name} ended with ${status}: ${error ?? ''}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
-    check?.(dir, stdout);
-    return {
-      ms: measure?.(dir, stdout, ms) ?? ms,
-      megabytes: gnuTime === null ? Number.NaN : Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024,
-    };
-  } finally {
-    if (!keep) rmSync(dir, { recursive: true, force: true });
-  }
+  scratch.push(dir);
+  prepare(dir);
+  // What the preparation wrote must not be written out at the expense of what is measured.
+  spawnSync('sync', ['-f', dir]);
+  const report = join(dir, '.time');
+  const [program, ...args] = command(dir);
+  const [outer, outerArgs] = gnuTime === null ? [program, args] : [gnuTime, ['-f', '%M', '-o', report, program, ...args]];
+  const startedAt = performance.now();
+  const { status, stdout, stderr, error } = spawnSync(outer, outerArgs, {
+    cwd: cwd?.(dir) ?? dir,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  const ms = performance.now() - startedAt;
+  if (error !== undefined || status !== exitCode)
+    throw new Error(`${name} ended with ${status}: ${error ?? ''}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
+  check?.(dir, stdout);
+  return {
+    ms: measure?.(dir, stdout, ms) ?? ms,
+    megabytes: gnuTime === null ? Number.NaN : Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024,
+  };
 }
 
 export function median(values) {
