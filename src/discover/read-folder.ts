@@ -1,9 +1,10 @@
 // Reads one transition folder: its steps' bytes, its helper files' SHA-256, and everything in it that does not belong there.
 import { hash } from 'node:crypto';
-import { readdirSync, statSync, type Dirent } from 'node:fs';
+import { readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
 import type { Finding, TransitionFile, TransitionHeader } from '../model/plan.ts';
+import { packName, unpackSteps } from '../model/step-pack.ts';
 import { isLeftAlone } from './folder-names.ts';
 import { readStepNames, type NamedStep } from './step-names.ts';
 import { ownershipProblems, readTrusted, stepBytesLimit, type Trust } from './trusted-files.ts';
@@ -30,14 +31,26 @@ interface Folder {
   readonly problems: Failure[];
 }
 
-export function readFolder(header: TransitionHeader, trust: Trust): ReadFolder {
+/** `isArchive`: the copies of an earlier run, where many small steps lie in one file. */
+export function readFolder(header: TransitionHeader, trust: Trust, isArchive = false): ReadFolder {
   const { id, dir } = header;
   const folder: Folder = { files: [], problems: [] };
   const bytes = new Map<string, { readonly sha256: string; readonly bytes: Buffer }>();
   const names: string[] = [];
+  const keep = (name: string, read: { readonly sha256: string; readonly bytes: Buffer }): void => {
+    bytes.set(name, read);
+    folder.files.push({ path: name, sha256: read.sha256 });
+  };
   for (const entry of entriesOf(dir, trust, folder)) {
     const { name } = entry;
     const file = path.join(dir, name);
+    if (isArchive && name === packName) {
+      for (const [packed, step] of unpackSteps(readFileSync(file)) ?? []) {
+        names.push(packed);
+        keep(packed, { sha256: hash('sha256', step, 'hex'), bytes: Buffer.from(step) });
+      }
+      continue;
+    }
     if (isHelper(name)) {
       readHelper(file, name, entry, trust, folder);
       continue;
@@ -52,8 +65,7 @@ export function readFolder(header: TransitionHeader, trust: Trust): ReadFolder {
       const { read, problems } = readTrusted(file, entry.isSymbolicLink(), trust, stepBytesLimit);
       folder.problems.push(...problems);
       if (read === null || read.bytes === null) continue;
-      bytes.set(name, { sha256: read.sha256, bytes: read.bytes });
-      folder.files.push({ path: name, sha256: read.sha256 });
+      keep(name, { sha256: read.sha256, bytes: read.bytes });
     }
   }
   const { steps, problems } = readStepNames(id, names, (name) => ({ file: path.join(dir, name) }));

@@ -13,7 +13,10 @@ import { describeSteps } from './describe-steps.ts';
 import { readTransitionFile } from './transition-file.ts';
 import { isWithin, ownershipProblems, readTrusted, stepBytesLimit, textOf, trustOf, type Trust } from './trusted-files.ts';
 
-type DiscoverConfig = Pick<Config, 'file' | 'migrations' | 'services' | 'databases' | 'ladders'>;
+type DiscoverConfig = Pick<Config, 'file' | 'migrations' | 'services' | 'databases' | 'ladders'> & {
+  /** `migrations` are the copies of an earlier run. */
+  readonly isArchive?: boolean;
+};
 
 export interface TransitionGraph {
   /** Ordered by version, never by name. */
@@ -50,7 +53,7 @@ export async function readTransitions(
   const wanted = ids === 'all' ? null : new Set(ids);
   const chosen = wanted === null ? headers : headers.filter(({ id }) => wanted.has(id));
   const missing = ids === 'all' ? [] : ids.filter((id) => !headers.some((header) => header.id === id));
-  const folders: ReadFolder[] = trust === null ? [] : chosen.map((header) => readFolder(header, trust));
+  const folders: ReadFolder[] = trust === null ? [] : chosen.map((header) => readFolder(header, trust, config.isArchive));
   const described = await describeSteps(
     folders.flatMap(({ steps }) => steps),
     { describeModules, known: config },

@@ -129,7 +129,7 @@ async function readSteps(config: Config, graph: TransitionGraph, ids: readonly s
   ];
   const inArchives = new Set(archives.flatMap(([, found]) => found));
   const reads = await Promise.all([
-    ...archives.map(([copies, found]) => readTransitions({ ...config, migrations: copies }, found, { describeModules })),
+    ...archives.map(([copies, found]) => readTransitions({ ...config, migrations: copies, isArchive: true }, found, { describeModules })),
     readTransitions(
       config,
       ids.filter((id) => !inArchives.has(id)),

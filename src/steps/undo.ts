@@ -44,7 +44,10 @@ export async function undoRecorded(
 async function isCommitted({ step, action }: StepOrder, config: Config, run: RunContext): Promise<boolean> {
   const hasMarker = await isMarked(step.id, config, run);
   if (action === 'apply') return hasMarker;
-  return !hasMarker && (step.kind === 'sql' || effectsOf(run.dir, step.id, 'revert').some(({ kind }) => kind === 'database'));
+  return (
+    !hasMarker &&
+    (step.kind === 'sql' || step.isDatabaseOnly || effectsOf(run.dir, step.id, 'revert').some(({ kind }) => kind === 'database'))
+  );
 }
 
 function undoEntries(dir: string, root: string): number {

@@ -29,7 +29,8 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
   let isOver = false;
 
   const note = (kind: EffectKind, name: string): void => {
-    if (noted.has(`${kind} ${name}`)) return;
+    // Its marker tells it all, and each line that is written makes the next commit dearer.
+    if (order.isDatabaseOnly || noted.has(`${kind} ${name}`)) return;
     noted.add(`${kind} ${name}`);
     noteEffect(run.runDir, { step: order.id, action: order.action, kind, name }, kind !== 'database');
   };

@@ -1,9 +1,10 @@
 // Runs one half of an SQL step on SQLite. Promises that its statements and its marker row are committed together, or not at all.
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { failure, failuresOf, messageOf } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
 import { splitSql } from '../../model/sql-sections.ts';
+import { packName, unpackSteps } from '../../model/step-pack.ts';
 import { databaseOf, isBusy } from './connections.ts';
 import type { Connection, Connections } from './connections.ts';
 import { suspendForeignKeys } from './foreign-keys.ts';
@@ -31,9 +32,24 @@ interface Script {
 }
 
 function readHalf(order: HostOrder): Script {
-  const text = readFileSync(order.file, 'utf8');
+  const text = textOf(order.file);
   const section = order.isWhole ? text : order.direction === 'forward' ? splitSql(text).forward : (splitSql(text).backward ?? '');
   return { text, sectionOffset: text.indexOf(section), statements: splitStatements(section) };
+}
+
+const packs = new Map<string, ReadonlyMap<string, Uint8Array> | null>();
+
+/** Out of the pack of the folder's small steps, if there is one and it has it. */
+function textOf(file: string): string {
+  const dir = dirname(file);
+  let pack = packs.get(dir);
+  if (pack === undefined) {
+    const at = join(dir, packName);
+    pack = existsSync(at) ? unpackSteps(readFileSync(at)) : null;
+    packs.set(dir, pack);
+  }
+  const packed = pack?.get(basename(file));
+  return packed === undefined ? readFileSync(file, 'utf8') : Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength).toString();
 }
 
 function runInTransaction(order: HostOrder, run: HostRun, connection: Connection, script: Script): Failure | null {
