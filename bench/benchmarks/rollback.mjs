@@ -43,6 +43,7 @@ export async function run({ rounds }) {
         command: () => commands.upgrade('--yes'),
       },
       peer('umzug', plain, commands.umzug('up', 'sql'), commands.umzug('down', 'sql')),
+      peer('umzug, joined transactions', plain, commands.umzug('up', 'sql', 'joined'), commands.umzug('down', 'sql', 'joined')),
       peer('knex', plain, commands.knex('up'), commands.knex('down')),
       peer('kysely', plain, commands.kysely('up'), commands.kysely('down')),
       peer('knex, all in one transaction', plain, commands.knex('up', 'whole'), commands.knex('down', 'whole')),

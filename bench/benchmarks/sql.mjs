@@ -22,6 +22,7 @@ export async function run({ rounds }) {
         check: inDir('data'),
       },
       { name: 'umzug', prepare: plain, command: commands.umzug('up', 'sql'), check: inDir('.') },
+      { name: 'umzug, joined transactions', prepare: plain, command: commands.umzug('up', 'sql', 'joined'), check: inDir('.') },
       { name: 'knex', prepare: plain, command: commands.knex('up'), check: inDir('.') },
       { name: 'kysely', prepare: plain, command: commands.kysely('up'), check: inDir('.') },
       { name: 'knex, all in one transaction', prepare: plain, command: commands.knex('up', 'whole'), check: inDir('.') },

@@ -8,7 +8,9 @@ const executable = process.env.RUNGS_UPGRADE ?? here('../../bin/upgrade.mjs');
 const dbmateBinary = here(`../node_modules/@dbmate/${process.platform}-${process.arch}/bin/dbmate`);
 
 export const upgrade = (...args) => [process.execPath, executable, ...args];
-export const umzug = (action, kind) => (dir) => [process.execPath, here('../peers/umzug.mjs'), action, kind, dir];
+export const umzug =
+  (action, kind, ...way) =>
+  (dir) => [process.execPath, here('../peers/umzug.mjs'), action, kind, dir, ...way];
 export const knex =
   (action, ...way) =>
   (dir) => [process.execPath, here('../peers/knex.mjs'), action, dir, ...way];
