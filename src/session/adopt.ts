@@ -1,31 +1,20 @@
 // `upgrade adopt`: reads what another tool recorded of a ladder and makes it the ladder's baseline in the journal. The old record is only
 // read. Everything that was found is told; what keeps a ladder from being adopted keeps all of them from it, so that nothing is half-done.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+import { existsSync } from 'node:fs';
 import { readSqliteRecord } from '../databases/adoption.ts';
 import { readIndexRecord } from '../discover/ladder-index.ts';
-import { acquireLock } from '../lock/lock.ts';
 import type { Config, LadderConfig } from '../model/config.ts';
-import { fail, failure, failuresOf, messageOf, UpgradeError, type Failure } from '../model/failure.ts';
-import type {
-  Bookkeeping,
-  BookkeepingSource,
-  LadderBaseline,
-  LadderFile,
-  LadderOnDisk,
-  LadderStep,
-  RecordedStep,
-} from '../model/ladder.ts';
+import { fail, failure, failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
+import type { Bookkeeping, BookkeepingSource, LadderBaseline, LadderStep, RecordedStep } from '../model/ladder.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Finding } from '../model/plan.ts';
-import type { Journal } from '../model/ports.ts';
 import type { ReadingPorts } from './adapters.ts';
-import { openJournalToWrite, readJournal } from './journals.ts';
+import { readJournal } from './journals.ts';
 import { refuseOpenRun } from './entry.ts';
+import { asFinding, compareRecord, duplicatesIn, fileOf, nothingToCompare, sha256Of } from './ladder-compare.ts';
 import { asFailures, readLadder } from './ladders.ts';
-import { heldBy } from './lock-holder.ts';
+import { locked } from './locked.ts';
 
 export interface AdoptOptions {
   /** All of them where it is left out. */
@@ -130,7 +119,7 @@ async function inspect(config: Config, name: string, ladder: LadderConfig, basel
   const record = await recordOfLadder(config, name, ladder);
   const { source, applied } = record;
   const onDisk = readLadder(name, ladder);
-  const compared = source === null ? nothingToCompare : compare(name, applied, onDisk, ladder);
+  const compared = source === null ? nothingToCompare : compareRecord(name, applied, onDisk, ladder);
   const height = applied.at(-1)?.number ?? 0;
   const problems = dedupe([
     ...record.problems,
@@ -192,64 +181,6 @@ async function recordOfLadder(config: Config, name: string, ladder: LadderConfig
   }
 }
 
-interface Compared {
-  readonly gaps: readonly number[];
-  readonly missing: readonly number[];
-  readonly changed: readonly number[];
-  readonly problems: readonly Finding[];
-}
-
-const nothingToCompare: Compared = { gaps: [], missing: [], changed: [], problems: [] };
-
-/** The record against the files. None of it keeps a ladder from being adopted: the record says what was done, not what lies on disk. */
-function compare(ladder: string, applied: readonly RecordedStep[], { files }: LadderOnDisk, { dir }: LadderConfig): Compared {
-  const numbers = new Set(applied.map(({ number }) => number));
-  const height = applied.at(-1)?.number ?? 0;
-  const until = files.findLastIndex(({ number }) => numbers.has(number));
-  const gaps = files.slice(0, Math.max(0, until)).flatMap(({ number }) => (numbers.has(number) ? [] : [number]));
-  const problems: Finding[] =
-    gaps.length === 0 ? [] : [asFinding('warn', failure('LADDER_GAP', { ladder, numbers: gaps, height }, { place: { file: dir } }))];
-  const missing: number[] = [];
-  const changed: number[] = [];
-  for (const step of applied) {
-    const file = fileOf(step, files);
-    if (file === null) {
-      missing.push(step.number);
-      const wanted = path.join(dir, /\.[a-z]+$/.test(step.name) ? step.name : `${step.name}.…`);
-      problems.push(
-        asFinding(
-          'warn',
-          failure('LADDER_FILE_MISSING', { ladder, step: step.name, wanted }, { place: { file: wanted.replace(/\.…$/, '') } }),
-        ),
-      );
-      continue;
-    }
-    if (step.sha256 === null) continue;
-    const actual = sha256Of(file.file);
-    if (actual === null || actual === step.sha256) continue;
-    changed.push(step.number);
-    problems.push(
-      asFinding(
-        'warn',
-        failure('LADDER_STEP_EDITED', { ladder, step: step.name, recorded: step.sha256, actual }, { place: { file: file.file } }),
-      ),
-    );
-  }
-  return { gaps, missing, changed, problems };
-}
-
-/** By number; where a file name was recorded, the file must have that name. */
-function fileOf({ number, name }: RecordedStep, files: readonly LadderFile[]): LadderFile | null {
-  const same = files.filter((file) => file.number === number);
-  if (!/\.(ts|js|mjs|sql|sh|py)$/.test(name)) return same[0] ?? null;
-  return same.find(({ file }) => path.basename(file) === path.basename(name)) ?? null;
-}
-
-function duplicatesIn(applied: readonly RecordedStep[], { files }: LadderOnDisk): readonly number[] {
-  const twice = (numbers: readonly number[]) => numbers.filter((number, at) => numbers.indexOf(number) !== at);
-  return [...new Set([...twice(applied.map(({ number }) => number)), ...twice(files.map(({ number }) => number))])];
-}
-
 /** What lies on disk in disorder is for `upgrade check`; it changes nothing about what was applied. */
 function isHarmless({ code }: Finding): boolean {
   return code === 'LADDER_FILE_NAME' || code === 'LADDER_SCRIPT_MISSING' || code === 'LADDER_DUPLICATE';
@@ -286,35 +217,7 @@ function fingerprintOf(steps: readonly RecordedStep[]): string {
     .digest('hex');
 }
 
-function sha256Of(file: string): string | null {
-  try {
-    return createHash('sha256').update(readFileSync(file)).digest('hex');
-  } catch (error) {
-    if (messageOf(error).includes('ENOENT')) return null;
-    throw fail('FILE_UNREADABLE', { file, error: messageOf(error) }, { place: { file } }, error);
-  }
-}
-
 function dedupe(problems: readonly Finding[]): readonly Finding[] {
   const seen = new Set<string>();
   return problems.filter(({ code, message }) => !seen.has(code + message) && seen.add(code + message) !== undefined);
-}
-
-function asFinding(level: Finding['level'], { code, message, hint, place }: Failure): Finding {
-  return { level, code, message, hint, ...(place === undefined ? {} : { place }) };
-}
-
-async function locked<T>(config: Config, { clock }: ReadingPorts, work: (journal: Journal) => Promise<T>): Promise<T> {
-  const lock = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: clock.now() });
-  if ('holder' in lock) throw await heldBy(config, lock.holder);
-  try {
-    const journal = openJournalToWrite(config);
-    try {
-      return await work(journal);
-    } finally {
-      await journal.close();
-    }
-  } finally {
-    lock.release();
-  }
 }

@@ -1,20 +1,18 @@
 // Backups by hand: made, looked at and restored outside of runs, under the same lock and in the same journal.
 import { mkdirSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { ulid } from 'ulid';
 import { shownPath } from '../backup/compare.ts';
 import { readManifest } from '../backup/manifest-file.ts';
 import { isWithin } from '../backup/names.ts';
-import { acquireLock } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord, Journal, RestoreReport } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
-import { openJournalToWrite, readJournal } from './journals.ts';
+import { readJournal } from './journals.ts';
 import { openRun } from './entry.ts';
-import { heldBy } from './lock-holder.ts';
+import { locked } from './locked.ts';
 
 export interface RestoreOptions {
   /** Relative to the root; all where it is left out. */
@@ -115,19 +113,4 @@ async function find(config: Config, id: string | undefined): Promise<BackupRecor
   const record = id === undefined ? all[0] : all.find((known) => known.id === id);
   if (record === undefined) throw fail('BACKUP_UNKNOWN', { id: id ?? '(none was ever made)' });
   return record;
-}
-
-async function locked<T>(config: Config, { clock }: ReadingPorts, work: (journal: Journal) => Promise<T>): Promise<T> {
-  const lock = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: clock.now() });
-  if ('holder' in lock) throw await heldBy(config, lock.holder);
-  try {
-    const journal = openJournalToWrite(config);
-    try {
-      return await work(journal);
-    } finally {
-      await journal.close();
-    }
-  } finally {
-    lock.release();
-  }
 }

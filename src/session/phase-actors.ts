@@ -48,7 +48,7 @@ export function phaseActors({ run, events, clock, ports, preflight, canTurnBack 
   return {
     preflight: () => told('preflight', preflight),
     backup: forwards('backup', (open) => backup(open, run)),
-    discovery: forwards('discovery', () => discovery(run)),
+    discovery: forwards('discovery', (open) => discovery(open, run)),
     orchestration: forwards('orchestration', (open) => orchestration(open, run, { canTurnBack })),
     restart: forwards('restart', (open) => restart(open, run)),
     verify: forwards('verify', (open) => verify(open, run)),

@@ -4,6 +4,7 @@ import { failure } from '../model/failure.ts';
 import type { Failure } from '../model/failure.ts';
 import type { DescribeModules, ModuleDescription } from '../model/ports.ts';
 import { startHost } from './host-client.ts';
+import { rememberStripped } from './stripped-code.ts';
 
 /** Loading only defines: a file that takes longer than this hangs. */
 const loadDeadlineMs = 60_000;
@@ -34,7 +35,9 @@ async function describeBatch(files: readonly string[]): Promise<readonly (Module
   const answers: (ModuleDescription | Failure)[] = [];
   const deadline = setTimeout(() => void host.stop(), loadDeadlineMs);
   const exit = await host.request({ type: 'describe', files }, (reply) => {
-    if (reply.type === 'described') answers.push(...reply.answers);
+    if (reply.type !== 'described') return;
+    answers.push(...reply.answers);
+    rememberStripped(reply.stripped);
   });
   clearTimeout(deadline);
   // Nobody has to wait for its end.

@@ -21,6 +21,7 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
   let lastRun: string | null = null;
   const told = new Set<number>();
   return {
+    prepare: hosted.prepare,
     execute: async (orders, run, onDone) => {
       lastRun = run.id;
       const outcomes: StepOutcome[] = [];

@@ -17,8 +17,11 @@ import { controlPrefix } from './host/protocol.ts';
 import type { HostOrder, HostReply, HostRun } from './host/protocol.ts';
 import type { Output } from './output.ts';
 import { fileOf } from './script.ts';
+import { strippedOf } from './stripped-code.ts';
 
 export interface HostedRunner {
+  /** Starts the host while something else goes on. */
+  readonly prepare: (run: RunContext) => void;
   /** One module step, or any number of SQL steps or of modules that are like them. */
   readonly execute: (
     orders: readonly StepOrder[],
@@ -41,14 +44,32 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
   let fallbackMemory: number | null | undefined;
 
   const close = async (): Promise<void> => {
+    await starting;
+    starting = null;
     const ending = current;
     current = null;
     await ending?.host.stop();
   };
 
+  let starting: Promise<void> | null = null;
+
+  // What it runs into is told by the first order.
+  const prepare = (run: RunContext): void => {
+    if (current !== null || starting !== null) return;
+    starting = begin(run).then(
+      () => {},
+      () => {},
+    );
+  };
+
   const hostFor = async (run: RunContext): Promise<NonNullable<typeof current>> => {
+    await starting;
+    starting = null;
     if (current !== null && (current.runId !== run.id || current.host.exit() !== null)) await close();
-    if (current !== null) return current;
+    return current ?? begin(run);
+  };
+
+  const begin = async (run: RunContext): Promise<NonNullable<typeof current>> => {
     const env = { ...process.env, ...runEnvironment(options.config, run) };
     const host = await startHost({ lockFd: options.lockFd, cwd: options.config.root, env });
     current = { runId: run.id, host, hostRun: hostRunOf(run) };
@@ -177,7 +198,7 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
     if (!isReleased) await close();
   };
 
-  return { execute, check, release, close };
+  return { prepare, execute, check, release, close };
 }
 
 function runningStep(orders: readonly StepOrder[], reported: readonly StepOutcome[]): StepOrder {
@@ -226,6 +247,7 @@ function hostOrderOf(order: StepOrder): HostOrder {
     database: step.database,
     transaction: step.transaction,
     isDatabaseOnly: step.isDatabaseOnly,
+    code: step.kind === 'ts' ? strippedOf(step.sha256) : null,
     from: order.from,
     to: order.to,
   };

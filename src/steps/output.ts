@@ -1,9 +1,7 @@
 // The output of one half of a step: scrubbed, escaped and capped into its log file, a sample of it as events, and the last lines kept for failures.
 // Works on blocks, not lines: a step that prints a gigabyte must cost neither memory nor time.
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { messageOf } from '../model/failure.ts';
+import { createLogFile } from './log-file.ts';
 
 export type OutputStream = 'stdout' | 'stderr' | 'log';
 
@@ -46,7 +44,7 @@ export function createOutput(request: OutputRequest): Output {
   const states: Record<'stdout' | 'stderr', StreamState> = { stdout: newState(), stderr: newState() };
   const { controlPrefix } = request;
   const endMark = controlPrefix === null ? null : Buffer.from(`${controlPrefix}E`);
-  const log = createLogFile(request);
+  const log = createLogFile(request.file, request.onLogProblem);
   const budget = createBudget(linesPerSecond);
   const recent: string[] = [];
   let recentSize = 0;
@@ -239,44 +237,4 @@ function emitLines(stream: OutputStream, text: string, budget: Budget, onLine: O
     onLine(stream, text.slice(start, end));
     start = end + 1;
   }
-}
-
-interface LogFile {
-  readonly write: (text: string) => void;
-  readonly size: () => number;
-  readonly close: () => void;
-}
-
-/** Opened with the first output: most steps print nothing. */
-function createLogFile({ file, onLogProblem }: OutputRequest): LogFile {
-  let fd: number | null = null;
-  let size = 0;
-  let isBroken = false;
-  const attempt = (work: () => void): void => {
-    try {
-      if (!isBroken) work();
-    } catch (error) {
-      isBroken = true;
-      onLogProblem(messageOf(error));
-    }
-  };
-  return {
-    write: (text) => {
-      const bytes = Buffer.from(text);
-      size += bytes.length;
-      attempt(() => {
-        if (fd === null) {
-          mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-          fd = openSync(file, 'a', 0o600);
-        }
-        for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-      });
-    },
-    size: () => size,
-    close: () => {
-      const opened = fd;
-      fd = null;
-      if (opened !== null) closeSync(opened);
-    },
-  };
 }

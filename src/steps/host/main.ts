@@ -23,6 +23,7 @@ let isBusy = false;
 let usedChildren = false;
 let sqlStep: typeof import('./sql-step.ts') | null = null;
 let moduleStep: typeof import('./module-step.ts') | null = null;
+let moduleLoader: typeof import('./module-loader.ts') | null = null;
 
 subscribe('child_process', () => {
   usedChildren = true;
@@ -104,6 +105,8 @@ async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
 async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null> {
   moduleStep ??= await import('./module-step.ts');
   const { runModuleHalf, reachesFiles } = moduleStep;
+  moduleLoader ??= await import('./module-loader.ts');
+  if (order.code !== null) moduleLoader.useStripped(order.file, order.code);
   enter(order, run);
   // What earlier steps wrote may still lie in a WAL, which would be missing in a copy of the file, and be played into the file that replaces it.
   if (!order.isDatabaseOnly && reachesFiles(order)) closeConnections();
@@ -138,7 +141,7 @@ async function check(run: HostRun, order: HostOrder): Promise<void> {
 
 async function describe(files: readonly string[]): Promise<void> {
   const { describeFiles } = await import('./describe-files.ts');
-  send({ type: 'described', answers: describeFiles(files) });
+  send({ type: 'described', ...describeFiles(files) });
   send({ type: 'finished', usedChildren });
 }
 

@@ -1,9 +1,11 @@
 // Loads users' TypeScript and JavaScript files. Promises that `rungs` resolves wherever they lie, and that `.ts` is an ES module whatever package.json says.
+import { hash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire, registerHooks, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { failure, messageOf } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
+import type { StrippedCode } from '../stripped-code.ts';
 
 export interface LoadedModule {
   readonly file: string;
@@ -12,6 +14,8 @@ export interface LoadedModule {
 }
 
 const require = createRequire(import.meta.url);
+const made = new Map<string, StrippedCode>();
+const given = new Map<string, string>();
 let areHooksRegistered = false;
 
 /** The module, or why it cannot be loaded. Loads each file once per process. */
@@ -46,7 +50,32 @@ function registerOnce(): void {
 
 // Node's own format for it, `module-typescript`, takes three times as long: for each file it looks into a cache on disk and sets up a source map.
 function stripped(url: string): string {
-  return stripTypeScriptTypes(readFileSync(fileURLToPath(url), 'utf8'), { sourceUrl: url });
+  const file = fileURLToPath(url);
+  const known = given.get(file);
+  if (known !== undefined) return known;
+  const bytes = readFileSync(file);
+  const code = withoutTypes(bytes.toString(), url);
+  made.set(file, { sha256: hash('sha256', bytes, 'hex'), code });
+  return code;
+}
+
+function withoutTypes(text: string, url: string): string {
+  try {
+    return stripTypeScriptTypes(text);
+  } catch {
+    // Once more, for an error that names the file: in code that works the name would go along to whoever executes it from elsewhere.
+    return stripTypeScriptTypes(text, { sourceUrl: url });
+  }
+}
+
+/** What was made of a file that this process has loaded; `null` for one that has no types, or was not loaded. */
+export function strippedHere(file: string): StrippedCode | null {
+  return made.get(file) ?? null;
+}
+
+/** Code that another process of ours made of a file with the same bytes. */
+export function useStripped(file: string, code: string): void {
+  given.set(file, code);
 }
 
 // In the bundle this file is part of dist/step-host.js, and dist/step-api.js lies beside it.

@@ -3,6 +3,7 @@ import type { DatabaseConfig } from '../../model/config.ts';
 import type { Failure } from '../../model/failure.ts';
 import type { ModuleDescription } from '../../model/ports.ts';
 import type { StepOrder, StepOutcome } from '../../model/run.ts';
+import type { StrippedCode } from '../stripped-code.ts';
 
 /** What is the same for all steps of a run. */
 export interface HostRun {
@@ -30,6 +31,8 @@ export interface HostOrder {
   readonly database: string | null;
   readonly transaction: boolean;
   readonly isDatabaseOnly: boolean;
+  /** The file's code without its types, where that was made before. */
+  readonly code: string | null;
   readonly from: string;
   readonly to: string;
 }
@@ -47,7 +50,7 @@ export type HostReply =
   | { readonly type: 'settled'; readonly outcomes: readonly StepOutcome[] }
   /** The request is done with. `usedChildren`: it started processes. */
   | { readonly type: 'finished'; readonly usedChildren: boolean }
-  | { readonly type: 'described'; readonly answers: readonly (ModuleDescription | Failure)[] }
+  | { readonly type: 'described'; readonly answers: readonly (ModuleDescription | Failure)[]; readonly stripped: readonly StrippedCode[] }
   | { readonly type: 'checked'; readonly state: unknown; readonly failure?: Failure }
   | { readonly type: 'released' }
   | { readonly type: 'progress'; readonly step: string; readonly done: number; readonly total: number | null; readonly note: string };
