@@ -3,11 +3,13 @@
 import path from 'node:path';
 import { copyTransitions } from '../src/discover/private-copies.ts';
 import { UpgradeError } from '../src/model/failure.ts';
-import type { RunContext } from '../src/model/ports.ts';
+import { stepsOf } from '../src/model/plan.ts';
+import type { Ports, RunContext } from '../src/model/ports.ts';
 import { checkNotCancelled } from './cancelling.ts';
 
-export async function discovery(run: RunContext): Promise<void> {
+export async function discovery({ steps }: Pick<Ports, 'steps'>, run: RunContext): Promise<void> {
   checkNotCancelled(run.signal);
+  if (stepsOf(run.plan).some(({ kind }) => kind !== 'sh' && kind !== 'py')) steps.prepare(run);
   const problems = copyTransitions(run.plan, copiesDir(run));
   if (problems.length > 0) throw new UpgradeError(problems);
 }
