@@ -5,14 +5,12 @@ import { messageOf } from '../model/failure.ts';
 
 export interface LogFile {
   readonly write: (text: string) => void;
-  readonly size: () => number;
   readonly close: () => void;
 }
 
 /** Opened with the first output: most steps print nothing. */
 export function createLogFile(file: string, onLogProblem: (problem: string) => void): LogFile {
   let fd: number | null = null;
-  let size = 0;
   let isBroken = false;
   const attempt = (work: () => void): void => {
     try {
@@ -25,7 +23,6 @@ export function createLogFile(file: string, onLogProblem: (problem: string) => v
   return {
     write: (text) => {
       const bytes = Buffer.from(text);
-      size += bytes.length;
       attempt(() => {
         if (fd === null) {
           mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -34,7 +31,6 @@ export function createLogFile(file: string, onLogProblem: (problem: string) => v
         for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
       });
     },
-    size: () => size,
     close: () => {
       const opened = fd;
       fd = null;

@@ -49,6 +49,7 @@ export function createOutput(request: OutputRequest): Output {
   const recent: string[] = [];
   let recentSize = 0;
   const tail = createTail(tailBytes);
+  let received = 0;
   let floodSize = 0;
   let isMuch = false;
   let onComplete: (() => void) | null = null;
@@ -110,11 +111,13 @@ export function createOutput(request: OutputRequest): Output {
   return {
     write: (stream, chunk) => {
       const state = states[stream];
-      if (!isMuch && log.size() >= muchBytes) {
+      // What came counts, not what was logged: of an endless line little is logged, and turning it into text costs all the same.
+      received += chunk.length;
+      if (!isMuch && received > muchBytes) {
         isMuch = true;
         keepYoungSpaceSmall(true);
       }
-      if (log.size() >= headBytes) return flood(stream, chunk);
+      if (received > headBytes) return flood(stream, chunk);
       const joined = state.carry.length === 0 ? chunk : Buffer.concat([state.carry, chunk]);
       const end = joined.lastIndexOf(10) + 1;
       if (end > 0) block(stream, joined.toString('utf8', 0, end));
