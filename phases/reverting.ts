@@ -1,9 +1,9 @@
 // The steps' part of a rollback: each step that took effect, or may have, is undone in reverse order; the first backward that fails ends it.
 // Promises nothing about the installation itself: the comparison with the backup that follows does.
 import { failure, failuresOf, messageOf } from '../src/model/failure.ts';
-import type { Ports, RunContext } from '../src/model/ports.ts';
-import type { StepOrder, StepStatus } from '../src/model/run.ts';
-import { atOrigin, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
+import type { StepOrder, StepOutcome, StepStatus } from '../src/model/run.ts';
+import { atOrigin, canShareBatch, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
 import { copiesDir } from './discovery.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'steps'>;
@@ -84,16 +84,15 @@ async function begunSteps(ports: Needs, run: RunContext): Promise<readonly Pair[
 }
 
 function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
-  const isSimple = (pair: Pair | undefined, dir: string): pair is Pair =>
-    pair !== undefined &&
-    pair.status === 'applied' &&
-    pair.revert.step.hasBackward &&
-    isDecidedByMarker(pair.revert.step) &&
-    pair.revert.dir === dir;
+  const isSimple = ({ status, revert }: Pair): boolean => status === 'applied' && revert.step.hasBackward;
   const first = pairs[at];
   if (first === undefined) return [];
   let end = at + 1;
-  while (isSimple(first, first.revert.dir) && end - at < largestGroup && isSimple(pairs[end], first.revert.dir)) end++;
+  if (isSimple(first)) {
+    for (let next = pairs[end]; next !== undefined && end - at < largestGroup; next = pairs[++end]) {
+      if (!isSimple(next) || !canShareBatch(first.revert, next.revert)) break;
+    }
+  }
   return pairs.slice(at, end);
 }
 
@@ -181,43 +180,46 @@ async function finishReverting(ports: Needs, run: RunContext, pair: Pair, left: 
 }
 
 async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[]): Promise<string | null> {
+  const { events } = ports;
+  const begin = (pair: Pair | undefined): void => {
+    if (pair === undefined) return;
+    const { id, description } = pair.revert.step;
+    events.emit({ type: 'step-started', step: id, action: 'revert', description });
+  };
+  // Told while the rest of the group still runs.
+  let told = 0;
+  const tell = (pair: Pair, outcome: StepOutcome): void => {
+    const { stepId, status, failure: cause } = settledRevert(run, pair, outcome);
+    told += 1;
+    if (status !== 'reverted' && status !== 'revert-failed') return;
+    const why = cause === undefined ? {} : { failure: cause };
+    events.emit({ type: 'step-finished', step: stepId, action: 'revert', status, durationMs: outcome.durationMs, ...why });
+    if (status === 'reverted') begin(group[told]);
+  };
+  begin(group[0]);
   const ids = group.map(({ apply }) => apply.step.id);
-  for (const { revert } of group)
-    ports.events.emit({ type: 'step-started', step: revert.step.id, action: 'revert', description: revert.step.description });
   await ports.journal.intendSteps(run.id, ids, 'revert');
-  const outcomes = await ports.steps.execute(
-    group.map(({ revert }) => revert),
-    run,
-  );
-  const settled = group.map(({ apply, status: before }, index) => {
-    const outcome = outcomes[index];
-    const stepId = apply.step.id;
-    if (outcome === undefined) return { stepId, status: before, durationMs: null };
-    if (outcome.status === 'failed')
-      return {
-        stepId,
-        status: 'revert-failed' as const,
-        durationMs: null,
-        ...(outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) }),
-      };
-    return { stepId, status: 'reverted' as const, durationMs: null };
+  const orders = group.map(({ revert }) => revert);
+  const outcomes = await ports.steps.execute(orders, run, (outcome) => {
+    const pair = group[told];
+    if (pair?.apply.step.id === outcome.stepId) tell(pair, outcome);
   });
-  for (const [index, { stepId, status, ...rest }] of settled.entries()) {
-    const outcome = outcomes[index];
-    if (outcome === undefined) continue;
-    if (status === 'reverted' || status === 'revert-failed') {
-      ports.events.emit({
-        type: 'step-finished',
-        step: stepId,
-        action: 'revert',
-        status,
-        durationMs: outcome.durationMs,
-        ...('failure' in rest ? { failure: rest.failure } : {}),
-      });
-    }
+  for (const [index, outcome] of outcomes.entries()) {
+    const pair = group[index];
+    if (pair !== undefined && index >= told) tell(pair, outcome);
   }
+  const settled = group.map((pair, index) => settledRevert(run, pair, outcomes[index]));
   await ports.journal.settleSteps(run.id, settled);
   return settled.find(({ status }) => status === 'revert-failed')?.stepId ?? null;
+}
+
+function settledRevert(run: RunContext, { apply, status: before }: Pair, outcome: StepOutcome | undefined): SettledStep {
+  const stepId = apply.step.id;
+  // No outcome: the group stopped before it.
+  if (outcome === undefined) return { stepId, status: before, durationMs: null };
+  if (outcome.status === 'done') return { stepId, status: 'reverted', durationMs: null };
+  const cause = outcome.failure === undefined ? {} : { failure: atOrigin(run.plan, copiesDir(run), outcome.failure) };
+  return { stepId, status: 'revert-failed', durationMs: null, ...cause };
 }
 
 function hasRevertHalf({ revert }: Pair): boolean {
