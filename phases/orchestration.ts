@@ -143,6 +143,8 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
     if (status === 'applied') begin(group[told]);
   };
   begin(group[0]);
+  // Its module is loaded while its intent is being committed: loading only defines.
+  ports.steps.prepare(run, group[0]);
   const ids = group.map(({ step }) => step.id);
   // Recording a long group takes as long as some of its steps: it is done while the next one runs.
   const isBeside = group.length > 1 && unrecorded.outcomes.length > 1;

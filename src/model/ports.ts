@@ -130,8 +130,8 @@ export interface EffectRecord {
 
 /** Runs steps outside this process. */
 export interface StepExecutor {
-  /** Gets ready to execute, while something else still goes on. What it runs into is told by the first order. */
-  prepare(run: RunContext): void;
+  /** Gets ready to execute (this order, where it is known), while something else still goes on. What it runs into is told by the order itself. */
+  prepare(run: RunContext, next?: StepOrder): void;
   /**
    * Runs the orders in turn and stops at the first failure; gives an outcome for each one that was begun. Only transactional SQL steps may come several at once.
    * `onDone` hears of those that were done while others of the batch still run, in their order; not of all, and of none that failed.

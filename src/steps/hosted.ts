@@ -20,8 +20,8 @@ import { fileOf } from './script.ts';
 import { strippedOf } from './stripped-code.ts';
 
 export interface HostedRunner {
-  /** Starts the host while something else goes on. */
-  readonly prepare: (run: RunContext) => void;
+  /** Starts the host, or lets it load the next module, while something else goes on. */
+  readonly prepare: (run: RunContext, next?: StepOrder) => void;
   /** One module step, or any number of SQL steps or of modules that are like them. */
   readonly execute: (
     orders: readonly StepOrder[],
@@ -54,7 +54,9 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
   let starting: Promise<void> | null = null;
 
   // What it runs into is told by the first order.
-  const prepare = (run: RunContext): void => {
+  const prepare = (run: RunContext, next?: StepOrder): void => {
+    const isModule = next !== undefined && (next.step.kind === 'ts' || next.step.kind === 'js');
+    if (isModule && current?.runId === run.id) current.host.tell({ type: 'preload', order: hostOrderOf(next) });
     if (current !== null || starting !== null) return;
     starting = begin(run).then(
       () => {},

@@ -48,6 +48,7 @@ process.on('message', (request: HostRequest) => void serve(request));
 
 async function serve(request: HostRequest): Promise<void> {
   if (request.type === 'cancel') return cancelling.abort(request.reason);
+  if (request.type === 'preload') return preload(request.order);
   clearTimeout(idleTimer);
   isBusy = true;
   cancelling = new AbortController();
@@ -100,6 +101,13 @@ async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
   // Asked for once: even what is loaded already takes a while to be imported, compared with a small step.
   sqlStep ??= await import('./sql-step.ts');
   return sqlStep.runSqlHalf(order, run, connectionsFor(run));
+}
+
+/** What goes wrong is told when the step is run: a module is loaded once, and a failure stays one. */
+async function preload(order: HostOrder): Promise<void> {
+  moduleLoader ??= await import('./module-loader.ts');
+  if (order.code !== null) moduleLoader.useStripped(order.file, order.code);
+  moduleLoader.loadModule(order.file);
 }
 
 async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null> {

@@ -42,6 +42,8 @@ export type HostRequest =
   | { readonly type: 'check'; readonly run: HostRun; readonly order: HostOrder }
   | { readonly type: 'describe'; readonly files: readonly string[] }
   | { readonly type: 'release' }
+  /** Between two requests, and without a reply. */
+  | { readonly type: 'preload'; readonly order: HostOrder }
   | { readonly type: 'cancel'; readonly reason: CancelReason };
 
 export type CancelReason = 'timeout' | 'cancelled';
