@@ -58,7 +58,11 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
   if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
   const estimate = await adapters.backups.estimate(stepsOf(made.plan).flatMap((step) => step.backup));
-  const findings = [...read.findings, ...made.assumed.map((transition) => finding('warn', failure('DOWNGRADE_ASSUMED', { transition })))];
+  const findings = [
+    ...read.findings,
+    ...targetFindings(made.plan),
+    ...made.assumed.map((transition) => finding('warn', failure('DOWNGRADE_ASSUMED', { transition }))),
+  ];
   return { ...made.plan, graph, findings, backup: { sources: estimate.sources, estimatedBytes: estimate.bytes } };
 }
 
@@ -150,4 +154,11 @@ function byRun(config: Config, committed: Committed): ReadonlyMap<string, readon
     if (existsSync(path.join(copies, transition))) found.set(copies, [...(found.get(copies) ?? []), transition]);
   }
   return found;
+}
+
+/** A version that no transition leads to is written all the same: right for a release without migrations, and just what a slip of the pen looks like. */
+function targetFindings({ direction, to, transitions }: Plan): readonly Finding[] {
+  const last = transitions.at(-1)?.to ?? null;
+  if (direction === 'down' || last === to) return [];
+  return [finding('warn', failure('TARGET_WITHOUT_TRANSITION', { to, last }))];
 }

@@ -63,6 +63,10 @@ export const planFailures = {
     message: `The version ${version} cannot be written to ${source}: ${why}.`,
     hint: 'Correct what is named here, then run "upgrade resume".',
   }),
+  TARGET_WITHOUT_TRANSITION: ({ to, last }: { to: string; last: string | null }) => ({
+    message: `No transition leads to ${to} itself: ${last === null ? 'no step runs, only the version is written' : `the last one leads to ${last}, and ${to} is written as the version`}.`,
+    hint: 'That is right for a release that needs no migration. If it is not one, correct --to.',
+  }),
   DOWNGRADE_ASSUMED: ({ transition }: { transition: string }) => ({
     message: `The journal does not know that ${transition} was applied here; its backwards run all the same.`,
     hint: 'It was applied before Rungs kept the journal, or by something else. Look at its steps before you go on.',
