@@ -92,7 +92,6 @@ describe.each(members)('the $name reporter', ({ create }) => {
 
   test('lets nothing through that a terminal would obey', () => {
     const text = tell(create, (same) => same).replaceAll('\r\u001b[K', '');
-    // eslint-disable-next-line no-control-regex
     expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
     expect(text).toContain('hunter2');
   });

@@ -62,7 +62,6 @@ describe('width and wrapping', () => {
         fc.string({ maxLength: 30, unit: 'grapheme' }),
         fc.string({ minLength: 1, maxLength: 40 }).map((text) => ink.bad(text)),
       )
-      // eslint-disable-next-line no-control-regex
       .filter((text) => !/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/.test(text));
     fc.assert(
       fc.property(fc.array(word), fc.integer({ min: 10, max: 80 }), (words, columns) => {
@@ -70,7 +69,6 @@ describe('width and wrapping', () => {
         expect(Math.max(...lines.map(width))).toBeLessThanOrEqual(columns);
         expect(lines.join('').replaceAll(' ', '')).toBe(words.join('').replaceAll(' ', ''));
         // What is left of every escape is whole.
-        // eslint-disable-next-line no-control-regex
         expect(
           lines.every((line) => !/\u001b(?!\[[0-9;]*m)/.test(line.replaceAll(ink.bad(''), ''))) ||
             words.some((text) => /\u001b(?!\[[0-9;]*m)/.test(text)),
