@@ -10,9 +10,12 @@ export async function commit(
   checkNotCancelled(run.signal);
   // Every outcome is in the journal by now: the marker rows have decided what they had to.
   await steps.removeMarkers(run);
-  await installation.writeVersion(run.plan.to);
+  const { from, to } = run.plan;
+  // Ladders alone have no version to write.
+  if (to === null || from === to) return;
+  await installation.writeVersion(to);
   const written = await installation.readVersion();
-  if (run.config.version.kind !== 'journal' && written !== run.plan.to)
-    throw fail('VERSION_CHANGED', { expected: run.plan.to, actual: written ?? 'none' }, { phase: 'commit' });
-  events.emit({ type: 'version-written', version: run.plan.to });
+  if (run.config.version.kind !== 'journal' && written !== to)
+    throw fail('VERSION_CHANGED', { expected: to, actual: written ?? 'none' }, { phase: 'commit' });
+  events.emit({ type: 'version-written', version: to });
 }

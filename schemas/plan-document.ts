@@ -14,8 +14,8 @@ const step = z.object({
 });
 
 export const planDocument = z.object({
-  from: version(),
-  to: version(),
+  from: nullable(version()),
+  to: nullable(version()),
   hash: say('For --plan-hash: over everything that decides what is executed.', z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
   transitions: z.array(
     z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) }),

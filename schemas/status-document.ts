@@ -5,8 +5,8 @@ import { say } from './shapes.ts';
 
 const run = z.looseObject({
   id: z.string(),
-  from: version(),
-  to: version(),
+  from: nullable(version()),
+  to: nullable(version()),
   direction: z.enum(['up', 'down']),
   phase: phaseName,
   course: z.enum(['forwards', 'backwards']),

@@ -23,6 +23,10 @@ export const stepMetadata = exact({
   backup: optional(
     say('Paths that the step changes and that the backup must hold.', listOf(text('a path relative to the root'), 'a list of paths')),
   ),
+  lockTimeout: optional(say('How long a statement may wait for a lock in PostgreSQL.', durationOrSeconds())),
+  lock_timeout: optional(durationOrSeconds()),
+  statementTimeout: optional(say('How long a statement may take in PostgreSQL.', durationOrSeconds())),
+  statement_timeout: optional(durationOrSeconds()),
   memory: optional(say('Most memory that its processes may use together.', size())),
   // What Dopemux's MIGRATION_INFO has besides; the folder tells the versions, and the backup is always made.
   version_from: optional(z.string('a version')),

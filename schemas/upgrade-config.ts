@@ -22,6 +22,9 @@ const ladder = exact({
   onFailure: optional(
     say('keep: steps before a failing one stay. Default: rollback; for index ladders keep.', oneOf(['rollback', 'keep'])),
   ),
+  group: optional(say('All pending SQL steps in one transaction. Default: false.', flag())),
+  fresh: optional(say('SQL file that brings an empty database straight to the top of the ladder.', path())),
+  writeBack: optional(say('Keep the record of the tool that was there before up to date, too. Default: false.', flag())),
 });
 
 const postgresUrl = () => text('a URL such as postgres://user:password@host/database');

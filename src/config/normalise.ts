@@ -21,8 +21,14 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
     migrations: path.resolve(path.dirname(file), text.migrations ?? 'migrations'),
     ladders: mapValues(text.ladders ?? {}, (ladder): LadderConfig => {
       const dir = inRoot(ladder.dir);
-      if (ladder.index !== undefined) return { kind: 'index', index: inRoot(ladder.index), dir, onFailure: ladder.onFailure ?? 'keep' };
-      return { kind: 'folder', dir, database: ladder.database ?? null, onFailure: ladder.onFailure ?? 'rollback' };
+      const common = {
+        dir,
+        group: ladder.group ?? false,
+        fresh: ladder.fresh === undefined ? null : inRoot(ladder.fresh),
+        writeBack: ladder.writeBack ?? false,
+      };
+      if (ladder.index !== undefined) return { ...common, kind: 'index', index: inRoot(ladder.index), onFailure: ladder.onFailure ?? 'keep' };
+      return { ...common, kind: 'folder', database: ladder.database ?? null, onFailure: ladder.onFailure ?? 'rollback' };
     }),
     state,
     journal: text.journal === undefined ? { kind: 'sqlite' } : { kind: 'postgres', url: text.journal.postgres },

@@ -197,6 +197,7 @@ function stepOf(
     hasBackward,
     isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()),
     isReversible: hasBackward || isModule,
+    isPlainScript: false,
   };
 }
 

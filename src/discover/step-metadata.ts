@@ -38,6 +38,8 @@ export function metadataOf(text: StepMetadataText, name: string): Omit<StepMetad
     database: text.database ?? null,
     transaction: text.transaction ?? true,
     backup: text.backup ?? [],
+    lockTimeoutMs: milliseconds(text.lockTimeout ?? text.lock_timeout),
+    statementTimeoutMs: milliseconds(text.statementTimeout ?? text.statement_timeout),
     memoryBytes: text.memory === undefined ? null : parseSize(text.memory),
   };
 }
@@ -89,6 +91,8 @@ const spellings = [
   ['breaking', 'breaking_changes'],
   ['estimatedDuration', 'estimated_duration'],
   ['estimatedDuration', 'estimated_duration_seconds'],
+  ['lockTimeout', 'lock_timeout'],
+  ['statementTimeout', 'statement_timeout'],
 ] as const;
 
 function milliseconds(value: string | number | undefined): number | null {

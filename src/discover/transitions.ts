@@ -60,7 +60,12 @@ export async function readTransitions(
   );
   const steps = Map.groupBy(described.steps, ({ transition }) => transition);
   return {
-    transitions: folders.map(({ header, files }) => ({ ...header, files, steps: (steps.get(header.id) ?? []).map(({ step }) => step) })),
+    transitions: folders.map(({ header, files }) => ({
+      ...header,
+      files,
+      steps: (steps.get(header.id) ?? []).map(({ step }) => step),
+      climb: null,
+    })),
     problems: [
       ...problems,
       ...missing.map((id) =>

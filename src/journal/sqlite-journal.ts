@@ -3,7 +3,7 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { UpgradeEvent } from '../model/event.ts';
 import type { LadderBaseline } from '../model/ladder.ts';
-import type { Plan } from '../model/plan.ts';
+import type { Climb, Plan } from '../model/plan.ts';
 import { stepsOf } from '../model/plan.ts';
 import type { Journal, ServiceState, SettledStep } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
@@ -178,7 +178,8 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
       write(() => {
         const insert = sql('INSERT INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)');
         for (const { baseline, steps } of ladders) {
-          sql('INSERT INTO facts (key, value) VALUES (?, ?)').run(`ladder:${baseline.ladder}`, JSON.stringify(baseline));
+          sql('INSERT OR REPLACE INTO facts (key, value) VALUES (?, ?)').run(`ladder:${baseline.ladder}`, JSON.stringify(baseline));
+          sql('DELETE FROM ladder_steps WHERE ladder = ?').run(baseline.ladder);
           for (const { ladder, number, name, sha256, runId, appliedAt } of steps)
             insert.run(ladder, number, name, sha256, runId, appliedAt);
         }
@@ -225,6 +226,15 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     }
   }
 
+  function commitClimb({ ladder, direction, rungs }: Climb, runId: string, at: string): void {
+    if (direction === 'down') {
+      for (const { number } of rungs) sql('DELETE FROM ladder_steps WHERE ladder = ? AND number = ?').run(ladder, number);
+      return;
+    }
+    const insert = sql('INSERT OR REPLACE INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)');
+    for (const { number, name, sha256 } of rungs) insert.run(ladder, number, name, sha256, runId, at);
+  }
+
   function commitPlan(plan: Plan, runId: string): void {
     const at = new Date().toISOString();
     const isDown = plan.direction === 'down';
@@ -234,11 +244,16 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
           'INSERT INTO applied_steps (step_id, sha256, run_id, applied_at) VALUES (?, ?, ?, ?) ON CONFLICT (step_id) DO UPDATE SET sha256 = excluded.sha256, run_id = excluded.run_id, applied_at = excluded.applied_at',
         );
     for (const transition of plan.transitions) {
+      if (transition.climb !== null) {
+        commitClimb(transition.climb, runId, at);
+        continue;
+      }
       // Deleted first so that one that is applied anew stands at the end of the path.
       sql('DELETE FROM applied_transitions WHERE transition_id = ?').run(transition.id);
       if (!isDown) sql('INSERT INTO applied_transitions (transition_id, run_id) VALUES (?, ?)').run(transition.id, runId);
       for (const { id, sha256 } of transition.steps) step.run(...(isDown ? [id] : [id, sha256, runId, at]));
     }
+    if (plan.to === null) return;
     sql("INSERT INTO facts (key, value) VALUES ('version', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(plan.to);
   }
 }

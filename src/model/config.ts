@@ -27,10 +27,21 @@ export type VersionSource =
   | { readonly kind: 'command'; readonly command: readonly string[] }
   | { readonly kind: 'journal' };
 
-export type LadderConfig = { readonly onFailure: 'rollback' | 'keep'; readonly dir: string } & (
-  | { readonly kind: 'folder'; readonly database: string | null }
-  | { readonly kind: 'index'; readonly index: string }
-);
+export interface LadderCommon {
+  /** `keep`: the steps before a failing one stay. */
+  readonly onFailure: 'rollback' | 'keep';
+  /** Folder of the steps, absolute. */
+  readonly dir: string;
+  /** All pending SQL steps in one transaction. */
+  readonly group: boolean;
+  /** SQL that brings an empty database straight to the top, absolute. */
+  readonly fresh: string | null;
+  /** The record of the tool that was there before is kept up to date: `has_run`, `schema_migrations`, `migrations`. */
+  readonly writeBack: boolean;
+}
+
+export type LadderConfig = LadderCommon &
+  ({ readonly kind: 'folder'; readonly database: string | null } | { readonly kind: 'index'; readonly index: string });
 
 export type DatabaseConfig =
   | { readonly kind: 'sqlite'; readonly file: string }

@@ -7,8 +7,8 @@ import type { BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, Res
 export type EventBody =
   | {
       readonly type: 'run-started';
-      readonly from: string;
-      readonly to: string;
+      readonly from: string | null;
+      readonly to: string | null;
       readonly product: string;
       readonly steps: number;
       readonly resumed: boolean;
@@ -19,7 +19,7 @@ export type EventBody =
   | { readonly type: 'backup-progress'; readonly doneBytes: number; readonly totalBytes: number; readonly transient: true }
   | { readonly type: 'backup-verified'; readonly backup: BackupReport }
   | { readonly type: 'backup-pruned'; readonly id: string }
-  | { readonly type: 'transition-started'; readonly transition: string; readonly from: string; readonly to: string }
+  | { readonly type: 'transition-started'; readonly transition: string; readonly from: string | null; readonly to: string | null }
   | { readonly type: 'step-started'; readonly step: string; readonly action: 'apply' | 'revert'; readonly description: string }
   | {
       readonly type: 'step-progress';

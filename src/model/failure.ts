@@ -4,6 +4,7 @@ import { cliFailures } from './failures/cli.ts';
 import { configFailures } from './failures/config.ts';
 import { ladderFailures } from './failures/ladders.ts';
 import { migrationFailures } from './failures/migrations.ts';
+import { postgresFailures } from './failures/postgres.ts';
 import { planFailures } from './failures/plan.ts';
 import { runFailures } from './failures/run.ts';
 import { serviceFailures } from './failures/services.ts';
@@ -35,6 +36,7 @@ export const failures = {
   ...migrationFailures,
   ...ladderFailures,
   ...planFailures,
+  ...postgresFailures,
   ...runFailures,
   ...stepFailures,
   ...backupFailures,

@@ -24,6 +24,9 @@ export interface StepMetadata {
   readonly backup: readonly string[];
   /** Most memory that the step's processes may use together, in bytes. */
   readonly memoryBytes: number | null;
+  /** PostgreSQL's `lock_timeout` and `statement_timeout` while the step runs. */
+  readonly lockTimeoutMs: number | null;
+  readonly statementTimeoutMs: number | null;
 }
 
 export interface Step extends StepMetadata {
@@ -42,6 +45,8 @@ export interface Step extends StepMetadata {
   readonly isDatabaseOnly: boolean;
   /** It can be undone: by its backward, or, for modules, from what was recorded. */
   readonly isReversible: boolean;
+  /** A script of another system's ladder: run as it is, with nothing said of a direction. */
+  readonly isPlainScript: boolean;
 }
 
 export interface TransitionFile {
@@ -58,7 +63,30 @@ export interface Requirements {
   readonly env: readonly string[];
 }
 
-/** A transition folder as it was read, with its metadata. */
+/** The part of a ladder that a plan climbs, or climbs down. */
+export interface Climb {
+  readonly ladder: string;
+  readonly direction: PlanDirection;
+  readonly onFailure: 'rollback' | 'keep';
+  /** All its steps run in one transaction. */
+  readonly group: boolean;
+  /** Heights before and after; 0 is the ground. */
+  readonly fromHeight: number;
+  readonly toHeight: number;
+  /** Its one step makes an empty database as it is at the top: the steps up to there count as applied. */
+  readonly isFresh: boolean;
+  /** What becomes applied (or, downwards, is no longer), in running order. */
+  readonly rungs: readonly Rung[];
+}
+
+/** A step of a ladder as it is recorded. */
+export interface Rung {
+  readonly number: number;
+  readonly name: string;
+  readonly sha256: string;
+}
+
+/** A transition folder as it was read, with its metadata; or, where `climb` is set, a part of a ladder, which has no versions of its own. */
 export interface Transition {
   /** The folder's name, `v0.1.0_to_v0.2.0`. */
   readonly id: string;
@@ -76,20 +104,22 @@ export interface Transition {
   readonly ladders: Readonly<Record<string, number>>;
   /** Every file that a step may need, step files and `_helper` files. */
   readonly files: readonly TransitionFile[];
-  /** In numeric order. */
+  /** In numeric order; of an index ladder in the order of the index. */
   readonly steps: readonly Step[];
+  readonly climb: Climb | null;
 }
 
 /** What the path is chosen by: a transition without its files and steps. */
-export type TransitionHeader = Omit<Transition, 'files' | 'steps'>;
+export type TransitionHeader = Omit<Transition, 'files' | 'steps' | 'climb'>;
 
 /** `up` runs forwards; `down` (a downgrade) runs the backwards of the committed path. */
 export type PlanDirection = 'up' | 'down';
 
 export interface Plan {
   readonly product: string;
-  readonly from: Version;
-  readonly to: Version;
+  /** `null` only for a plan of ladders alone, where no version is installed. */
+  readonly from: Version | null;
+  readonly to: Version | null;
   readonly direction: PlanDirection;
   /** In the order in which they run: downwards for a downgrade, and their steps too. */
   readonly transitions: readonly Transition[];

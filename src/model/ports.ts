@@ -95,14 +95,17 @@ export interface Journal {
   intend(runId: string, key: string, intent: unknown): Promise<void>;
   settle(runId: string, key: string, outcome: unknown): Promise<void>;
   effects(runId: string): Promise<readonly EffectRecord[]>;
-  /** Ends the run. The plan that was committed moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the same commit. */
+  /**
+   * Ends the run. The plan that was committed moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the
+   * same commit; what its climbs hold goes into the ladders' steps (out of them, downwards).
+   */
   finishRun(runId: string, outcome: Outcome, result: ResultDocument, committed?: Plan): Promise<void>;
   version(): Promise<Version | null>;
   /** Ladders that were taken over from another tool. */
   ladderBaselines(): Promise<readonly LadderBaseline[]>;
   /** The steps of ladders that are applied now, by ladder and number. */
   ladderSteps(): Promise<readonly LadderStep[]>;
-  /** Records ladders with the steps that they begin with, in one commit. */
+  /** Records ladders with the steps that they begin with, in one commit: what was recorded of them is replaced. */
   adoptLadders(ladders: readonly { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] }[]): Promise<void>;
   events(runId: string, afterSeq?: number): Promise<readonly UpgradeEvent[]>;
   /** Kept in memory until the next commit, or `flush`. */

@@ -17,8 +17,8 @@ export interface RunRecord {
   /** ULID */
   readonly id: string;
   readonly product: string;
-  readonly from: Version;
-  readonly to: Version;
+  readonly from: Version | null;
+  readonly to: Version | null;
   readonly direction: PlanDirection;
   readonly planHash: string;
   readonly course: RunCourse;
@@ -132,9 +132,11 @@ export interface StepOrder {
   readonly direction: 'forward' | 'backward';
   /** The verified private copy of the transition folder, absolute. */
   readonly dir: string;
-  /** Versions of the step's transition, in the direction in which it runs. */
-  readonly from: Version;
-  readonly to: Version;
+  /** Versions of the step's transition, in the direction in which it runs; of a ladder's step those of the run. */
+  readonly from: Version | null;
+  readonly to: Version | null;
+  /** All orders of its folder run in one transaction: all of them take effect, or none. */
+  readonly isGrouped: boolean;
 }
 
 export interface StepOutcome {

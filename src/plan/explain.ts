@@ -35,7 +35,7 @@ export function mermaidOf(transitions: readonly Edge[], plan: Plan | null): read
     (a, b) => (graph.rank.get(a.from) ?? 0) - (graph.rank.get(b.from) ?? 0) || (graph.rank.get(a.to) ?? 0) - (graph.rank.get(b.to) ?? 0),
   );
   const styles = edges.flatMap(({ id }, at) => (chosen.has(id) ? [`  linkStyle ${at} stroke:#2a7,stroke-width:3px`] : []));
-  const ends = (plan === null ? [] : [plan.from, plan.to]).filter((version) => names.has(version));
+  const ends = (plan === null ? [] : [plan.from, plan.to]).flatMap((version) => (version !== null && names.has(version) ? [version] : []));
   return [
     'graph LR',
     ...graph.versions.map((version) => `  ${nameOf(version)}${stops.has(version) ? `{{"${version} (stop)"}}` : `["${version}"]`}`),

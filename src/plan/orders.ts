@@ -5,17 +5,20 @@ import type { StepOrder } from '../model/run.ts';
 
 /** One order per step, in running order for `apply`; reverse the list to revert. `copies` is the folder of the run's private copies. */
 export function ordersOf(plan: Plan, copies: string, action: StepOrder['action']): readonly StepOrder[] {
-  const isForward = (plan.direction === 'up') === (action === 'apply');
-  return plan.transitions.flatMap((transition) =>
-    transition.steps.map((step) => ({
+  return plan.transitions.flatMap((transition) => {
+    const { climb } = transition;
+    const isForward = ((climb?.direction ?? plan.direction) === 'up') === (action === 'apply');
+    const [from, to] = climb === null ? [transition.from, transition.to] : [plan.from, plan.to];
+    return transition.steps.map((step) => ({
       step,
       action,
       direction: isForward ? ('forward' as const) : ('backward' as const),
       dir: `${copies}/${transition.id}`,
-      from: isForward ? transition.from : transition.to,
-      to: isForward ? transition.to : transition.from,
-    })),
-  );
+      from: isForward ? from : to,
+      to: isForward ? to : from,
+      isGrouped: climb?.group ?? false,
+    }));
+  });
 }
 
 /** Steps whose outcome is decided by a marker row alone: their intents and outcomes may share commits. */

@@ -4,8 +4,8 @@ import type { Version } from '../model/version.ts';
 
 export interface PlanDocument {
   readonly product: string;
-  readonly from: Version;
-  readonly to: Version;
+  readonly from: Version | null;
+  readonly to: Version | null;
   readonly direction: Plan['direction'];
   readonly hash: string;
   readonly transitions: readonly {

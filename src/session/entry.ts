@@ -40,7 +40,7 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       await refuseOpenRun(journal);
       const installed = await adapters.installation.readVersion();
       if (installed !== null && installed !== plan.from)
-        throw fail('VERSION_CHANGED', { expected: plan.from, actual: installed }, { phase: 'preflight' });
+        throw fail('VERSION_CHANGED', { expected: plan.from ?? 'none', actual: installed }, { phase: 'preflight' });
       writeDurably(path.join(runDir(config, runId), 'plan.json'), JSON.stringify(plan));
       await journal.createRun(
         { ...plan, id: runId, planHash: plan.hash, startedAt: adapters.clock.now(), host: os.hostname(), pid: process.pid },

@@ -94,7 +94,7 @@ export function frozen({ product, from, to, direction, transitions, hash }: Plan
 }
 
 export function isNothingToDo(plan: Plan): boolean {
-  return plan.from === plan.to;
+  return plan.from === plan.to && plan.transitions.length === 0;
 }
 
 /** Findings that keep a run from beginning, as failures. */
@@ -159,6 +159,6 @@ function byRun(config: Config, committed: Committed): ReadonlyMap<string, readon
 /** A version that no transition leads to is written all the same: right for a release without migrations, and just what a slip of the pen looks like. */
 function targetFindings({ direction, to, transitions }: Plan): readonly Finding[] {
   const last = transitions.at(-1)?.to ?? null;
-  if (direction === 'down' || last === to) return [];
+  if (direction === 'down' || to === null || last === to) return [];
   return [finding('warn', failure('TARGET_WITHOUT_TRANSITION', { to, last }))];
 }

@@ -14,8 +14,8 @@ export function runEnvironment(config: Config, run: RunContext): Readonly<Record
 export function stepEnvironment(config: Config, run: RunContext, order: StepOrder): Readonly<Record<string, string>> {
   return {
     ...runEnvironment(config, run),
-    UPGRADE_FROM: order.from,
-    UPGRADE_TO: order.to,
+    UPGRADE_FROM: order.from ?? '',
+    UPGRADE_TO: order.to ?? '',
     UPGRADE_DIRECTION: order.direction,
     UPGRADE_STEP: order.step.id,
   };

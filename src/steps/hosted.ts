@@ -250,7 +250,10 @@ function hostOrderOf(order: StepOrder): HostOrder {
     transaction: step.transaction,
     isDatabaseOnly: step.isDatabaseOnly,
     code: step.kind === 'ts' ? strippedOf(step.sha256) : null,
-    from: order.from,
-    to: order.to,
+    from: order.from ?? '',
+    to: order.to ?? '',
+    lockTimeoutMs: step.lockTimeoutMs,
+    statementTimeoutMs: step.statementTimeoutMs,
+    isGrouped: order.isGrouped,
   };
 }

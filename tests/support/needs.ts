@@ -7,6 +7,7 @@ const packages: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
+  psql: 'postgresql',
   python3: 'python3',
   rsync: 'rsync',
   sqlite3: 'sqlite3',

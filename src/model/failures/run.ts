@@ -34,8 +34,20 @@ export const runFailures = {
     message: `A journal in ${kind} is not part of this release of Rungs.`,
     hint: 'Leave "journal" out of upgrade.yaml: the journal is then kept in the state folder.',
   }),
-  RUN_UNFINISHED: ({ id, from, to, phase, course }: { id: string; from: string; to: string; phase: string; course: string }) => ({
-    message: `Run ${id} (${from} → ${to}) is unfinished: it stopped in phase ${phase}${course === 'backwards' ? ', while rolling back' : ''}.`,
+  RUN_UNFINISHED: ({
+    id,
+    from,
+    to,
+    phase,
+    course,
+  }: {
+    id: string;
+    from: string | null;
+    to: string | null;
+    phase: string;
+    course: string;
+  }) => ({
+    message: `Run ${id} (${from === to ? 'of ladders' : `${from} → ${to}`}) is unfinished: it stopped in phase ${phase}${course === 'backwards' ? ', while rolling back' : ''}.`,
     hint: '"upgrade resume" finishes it, "upgrade rollback" undoes it.',
   }),
   NO_UNFINISHED_RUN: () => ({

@@ -35,6 +35,11 @@ export interface HostOrder {
   readonly code: string | null;
   readonly from: string;
   readonly to: string;
+  /** PostgreSQL's `lock_timeout` and `statement_timeout`; `null` leaves the server's. */
+  readonly lockTimeoutMs: number | null;
+  readonly statementTimeoutMs: number | null;
+  /** All orders of the request run in one transaction. */
+  readonly isGrouped: boolean;
 }
 
 export type HostRequest =

@@ -93,7 +93,7 @@ export function workbench(
     abort: () => controller.abort(),
     step: (file, text, changes = {}) => {
       writeFileSync(join(dir, file), text);
-      return { step: stepOf(file, changes), action: 'apply', direction: 'forward', dir, from: version, to: parseVersion('0.2.0') };
+      return { step: stepOf(file, changes), action: 'apply', direction: 'forward', dir, from: version, to: parseVersion('0.2.0'), isGrouped: false };
     },
     query: (sql, database = 'app') => {
       const found = config.databases[database];
@@ -148,6 +148,9 @@ function stepOf(file: string, changes: Partial<Step>): Step {
     hasCheck: false,
     backup: [],
     memoryBytes: null,
+    lockTimeoutMs: null,
+    statementTimeoutMs: null,
+    isPlainScript: false,
     ...changes,
   };
 }

@@ -47,6 +47,7 @@ function planOf(dir = path.join(migrations, id)): Plan {
     requires,
     images: {},
     ladders: {},
+    climb: null,
     files,
     steps: [],
   };
@@ -60,6 +61,7 @@ function readArchive(): ReturnType<typeof readTransitions> {
     services: {},
     databases: { app: { kind: 'sqlite' as const, file: 'x' } },
     ladders: {},
+    climb: null,
     isArchive: true,
   };
   writeFileSync(config.file, '');

@@ -17,7 +17,9 @@ async function read(files: Readonly<Record<string, Entry>>, describe: (file: str
     file: `${root}/upgrade.yaml`,
     migrations: `${root}/migrations`,
     databases: { app: { kind: 'sqlite' as const, file: 'x' } },
-    ladders: { main: { kind: 'folder' as const, dir: 'x', database: null, onFailure: 'keep' as const } },
+    ladders: {
+      main: { kind: 'folder' as const, dir: 'x', database: null, onFailure: 'keep' as const, group: false, fresh: null, writeBack: false },
+    },
     services: {
       api: { kind: 'docker' as const, container: 'x', name: 'api', after: [], stopDuringUpgrade: false, timeoutMs: 1, stableForMs: 1 },
     },

@@ -35,6 +35,9 @@ function step(id: string, about: Partial<Step> = {}): Step {
     hasCheck: false,
     backup: [],
     memoryBytes: null,
+    lockTimeoutMs: null,
+    statementTimeoutMs: null,
+    isPlainScript: false,
     ...about,
   };
 }
@@ -55,6 +58,7 @@ function transition(from: string, to: string, about: Partial<Transition> = {}): 
     ladders: {},
     files: [],
     steps: [step(`${id}/001_x`), step(`${id}/002_y`, { number: 2, requiresRestart: ['api'], estimatedDurationMs: 1500 })],
+    climb: null,
     ...about,
   };
 }
