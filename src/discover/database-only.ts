@@ -3,7 +3,7 @@
 
 // Wherever they stand, in a comment or a text too: other ways out of the module, and what is not part of the step's one transaction.
 const otherWays = new RegExp(
-  String.raw`\b(?:files|log|progress|checkpoint|console|require|process|global|globalThis|module|exports|eval|Function|constructor|prototype|__proto__|fetch|WebSocket|EventSource|Worker|BroadcastChannel|MessageChannel|WebAssembly|import\s*[(.])`,
+  String.raw`\b(?:files|log|progress|checkpoint|batches|console|require|process|global|globalThis|module|exports|eval|Function|constructor|prototype|__proto__|fetch|WebSocket|EventSource|Worker|BroadcastChannel|MessageChannel|WebAssembly|import\s*[(.])`,
 );
 const otherImport = /\b(?:from|import)\s*["'](?!rungs["'])/;
 

@@ -6,7 +6,7 @@ import type { RunContext } from '../model/ports.ts';
 import type { StepOrder } from '../model/run.ts';
 import { checkpointFile, readCheckpointFile } from './host/checkpoint-file.ts';
 import { effectsOf } from './host/effects.ts';
-import { checkpointKey, hasMarkerTable, markerTable, readMarkers } from './host/markers.ts';
+import { hasMarkerTable, markerTable, readMarkers, savedKeys } from './host/markers.ts';
 import { pendingEntries, undoDir } from './host/undo-log.ts';
 
 export type Verdict = 'done' | 'not-done' | 'partial';
@@ -25,13 +25,22 @@ export async function verdictsByMarker(
         const committedTo = find(run.id, order.step.id);
         if (committedTo !== null) marked.set(name, committedTo);
       }
-      return verdict(order, run, marked);
+      const isHalfDone = (): boolean => {
+        const saved = [...savedKeys(order.step.id, 'apply'), ...savedKeys(order.step.id, 'revert')];
+        return [...markers.values()].some(({ checkpoint }) => saved.some((key) => checkpoint(run.id, key) !== null));
+      };
+      return verdict(order, run, marked, isHalfDone);
     });
   });
 }
 
 /** `marked`: databases that hold the step's marker, each with the list of all that its half was committed to. */
-function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, readonly string[]>): Verdict | null {
+function verdict(
+  order: StepOrder,
+  run: RunContext,
+  marked: ReadonlyMap<string, readonly string[]>,
+  isHalfDone: () => boolean,
+): Verdict | null {
   const { step, action } = order;
   if (step.kind === 'sql' && !step.transaction) return null;
   if (step.kind === 'sql' || step.isDatabaseOnly) {
@@ -48,6 +57,8 @@ function verdict(order: StepOrder, run: RunContext, marked: ReadonlyMap<string, 
   const expected = usedDatabases(run, step.id, 'apply');
   if (marked.size > 0)
     return [...committedTo].every((name) => marked.has(name)) && !hasChangedMore(run, step.id, 'revert') ? 'not-done' : 'partial';
+  // What a forward committed batch by batch has no marker before its end, but a revert that is complete takes away how far either was.
+  if (isHalfDone()) return hasChangedMore(run, step.id, 'revert') ? 'partial' : 'not-done';
   // A revert removes what the apply had left: nothing there means that it did, if there ever was something.
   return expected.length > 0 && usedDatabases(run, step.id, 'revert').length > 0 ? 'done' : null;
 }
@@ -70,8 +81,10 @@ export async function isMarked(stepId: string, config: Config, run: RunContext):
 
 export async function hasSavedCheckpoint(order: StepOrder, config: Config, run: RunContext): Promise<boolean> {
   if (readCheckpointFile(checkpointFile(run.dir, order.step.id, order.action)) !== null) return true;
-  const key = checkpointKey(order.step.id, order.action);
-  return withDatabases(config, (databases) => [...databases.values()].some((db) => readMarkers(db).checkpoint(run.id, key) !== null));
+  const saved = savedKeys(order.step.id, order.action);
+  return withDatabases(config, (databases) =>
+    [...databases.values()].some((db) => saved.some((key) => readMarkers(db).checkpoint(run.id, key) !== null)),
+  );
 }
 
 export async function dropMarkers(config: Config): Promise<void> {

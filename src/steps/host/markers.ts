@@ -19,6 +19,16 @@ export function checkpointKey(stepId: string, action: 'apply' | 'revert'): strin
   return `${stepId} checkpoint ${action}`;
 }
 
+/** How far `ctx.batches` is: beside the step's own checkpoint, so that neither overwrites the other. */
+export function batchesKey(stepId: string, action: 'apply' | 'revert'): string {
+  return `${stepId} batches ${action}`;
+}
+
+/** All that a half may have committed before its end. */
+export function savedKeys(stepId: string, action: 'apply' | 'revert'): readonly string[] {
+  return [checkpointKey(stepId, action), batchesKey(stepId, action)];
+}
+
 /** Makes the table where it is missing. Statements are prepared once, as thousands of steps use them. */
 export function openMarkers(db: DatabaseSync): Markers {
   if (!hasMarkerTable(db)) {

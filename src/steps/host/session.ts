@@ -8,17 +8,33 @@ import { noteEffect } from './effects.ts';
 import type { EffectKind } from './effects.ts';
 import { suspendForeignKeys } from './foreign-keys.ts';
 import type { ForeignKeyWatch } from './foreign-keys.ts';
-import { checkpointKey } from './markers.ts';
+import { batchesKey, checkpointKey, savedKeys } from './markers.ts';
 import type { HostOrder, HostRun } from './protocol.ts';
 import { foreignKeysPragma, splitStatements, transactionWord } from './sql-statements.ts';
 
 export interface Session {
   readonly sqlite: (name: string) => SqliteHandle;
   readonly checkpoint: Checkpoint;
+  /** One database for `ctx.batches`, to be committed apart from the others. */
+  readonly batchStore: (name: string) => BatchStore;
   readonly note: (kind: EffectKind, name: string) => void;
   /** Commits every database with its marker. */
   readonly complete: () => void;
   readonly abandon: () => void;
+}
+
+/** Commits one database in pieces, each together with how far the work is. */
+export interface BatchStore {
+  readonly connection: Connection;
+  readonly handle: SqliteHandle;
+  /** What was saved with the last commit of this half, by this attempt or by one before; `undefined` where nothing was. */
+  readonly saved: () => unknown;
+  readonly begin: () => void;
+  readonly commit: (value: unknown) => void;
+  /** Back to the last commit. */
+  readonly rollback: () => void;
+  /** Databases that the step has used besides. */
+  readonly others: () => readonly Connection[];
 }
 
 export function openSession(order: HostOrder, run: HostRun, connections: Connections): Session {
@@ -76,9 +92,31 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
     watches.clear();
   };
 
+  const open = (name: string): Connection => connections.open(databaseOf(run, name, order.id), order.id);
+
   return {
     note,
-    sqlite: (name) => handleFor(connections.open(databaseOf(run, name, order.id), order.id), begin, exec),
+    sqlite: (name) => handleFor(open(name), begin, exec),
+    batchStore: (name) => {
+      const connection = open(name);
+      const placesKey = batchesKey(order.id, order.action);
+      return {
+        connection,
+        handle: handleFor(connection, begin, exec),
+        saved: () => connection.markers.checkpoint(run.runId, placesKey)?.value,
+        begin: () => begin(connection),
+        commit: (value) => {
+          checkForeignKeys();
+          note('checkpoint', name);
+          connection.expectInPlace(order.id);
+          begin(connection);
+          connection.markers.saveCheckpoint(run.runId, placesKey, value);
+          connection.commit();
+        },
+        rollback: () => connection.rollback(),
+        others: () => [...used.values()].filter((each) => each !== connection),
+      };
+    },
     checkpoint: {
       get value(): unknown {
         return savedCheckpoint(run, order, connections, key);
@@ -104,8 +142,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
         if (!connection.isInTransaction()) connection.begin();
         if (order.action === 'apply') connection.markers.set(run.runId, order.id, names);
         else connection.markers.clear(run.runId, order.id);
-        connection.markers.dropCheckpoint(run.runId, checkpointKey(order.id, 'apply'));
-        connection.markers.dropCheckpoint(run.runId, checkpointKey(order.id, 'revert'));
+        for (const saved of savedByHalves(order)) connection.markers.dropCheckpoint(run.runId, saved);
       }
       for (const connection of marked) connection.commit();
       restoreForeignKeys();
@@ -125,7 +162,14 @@ function markedConnections(
   used: ReadonlyMap<string, Connection>,
 ): readonly Connection[] {
   const open = connections.all().filter(({ name }) => !used.has(name));
-  return [...used.values(), ...open.filter(({ markers }) => markers.find(run.runId, order.id) !== null)];
+  const isLeft = ({ markers }: Connection): boolean =>
+    markers.find(run.runId, order.id) !== null || savedByHalves(order).some((saved) => markers.checkpoint(run.runId, saved) !== null);
+  return [...used.values(), ...open.filter(isLeft)];
+}
+
+// One that is database-only can save nothing before its end, and thousands of those are run.
+function savedByHalves({ id, isDatabaseOnly }: HostOrder): readonly string[] {
+  return isDatabaseOnly ? [] : [...savedKeys(id, 'apply'), ...savedKeys(id, 'revert')];
 }
 
 function handleFor(
