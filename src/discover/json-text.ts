@@ -27,7 +27,7 @@ export function jsonStringAt(text: string, pointer: string): FoundString {
   for (const key of keys) at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined;
   if (at === undefined) return { ok: false, why: `it has nothing at ${pointer}` };
   if (typeof at !== 'string') return { ok: false, why: `what stands at ${pointer} is not a text` };
-  const range = rangeOf(text, keys);
+  const range = jsonLiteralRange(text, keys);
   return range === null ? { ok: false, why: `it has nothing at ${pointer}` } : { ok: true, value: at, ...range };
 }
 
@@ -36,8 +36,8 @@ interface Range {
   readonly end: number;
 }
 
-/** The text is known to be JSON. Of a key that is given twice the last counts, as for JSON.parse. */
-function rangeOf(text: string, keys: readonly string[]): Range | null {
+/** Of a text, a number, `true`, `false` or `null`. The text is known to be JSON. Of a key that is given twice the last counts, as for JSON.parse. */
+export function jsonLiteralRange(text: string, keys: readonly string[]): Range | null {
   const tokens = text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"\uFEFF]+/g);
   const path: (string | number)[] = [];
   const isObject: boolean[] = [];

@@ -1,5 +1,5 @@
 // Reads an index ladder: `index.json` (`{ metadata, migrations: [] }` or the bare array) and the scripts it names.
-// The order of the array counts, not the ids. A damaged index is an error, never an empty ladder.
+// The order of the array counts, not the ids; `depends_on` has to agree with it. A damaged index is an error, never an empty ladder.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
@@ -15,6 +15,7 @@ interface Request {
 
 interface Entry {
   readonly id: string;
+  readonly description: string | null;
   readonly hasRun: boolean;
 }
 
@@ -40,9 +41,9 @@ export function readIndexLadder({ ladder, index, dir }: Request): LadderOnDisk {
   }
   const files: LadderFile[] = [];
   const missing: Finding[] = [];
-  for (const { id, hasRun } of entries) {
+  for (const { id, description, hasRun } of entries) {
     const script = ['py', 'sh'].map((extension) => `${id}.${extension}`).find((name) => scripts.has(name));
-    if (script !== undefined) files.push({ number: Number(id), name: id, file: path.join(dir, script) });
+    if (script !== undefined) files.push({ number: Number(id), name: id, file: path.join(dir, script), description });
     // Of one that was run, adopting tells that its file is missing.
     else if (!hasRun) missing.push(blocked(failure('LADDER_SCRIPT_MISSING', { ladder, id, dir }, { place: { file: index } })));
   }
@@ -69,13 +70,16 @@ function readIndex(ladder: string, file: string): { readonly entries: readonly E
     const why = text.trim() === '' ? 'it is empty' : `it is not JSON: ${messageOf(error)}`;
     return unreadable(why, Number(/line (\d+)/.exec(messageOf(error))?.[1] ?? 1));
   }
-  const list = Array.isArray(value)
-    ? value
-    : typeof value === 'object' && value !== null && 'migrations' in value
-      ? value.migrations
-      : undefined;
-  if (!Array.isArray(list)) return unreadable('it has no array of migrations', 1);
+  const list = entriesIn(value)?.list;
+  if (list === undefined) return unreadable('it has no array of migrations', 1);
   return readEntries(ladder, file, list);
+}
+
+/** The array, and the keys that lead to it. */
+export function entriesIn(index: unknown): { readonly list: readonly unknown[]; readonly keys: readonly string[] } | null {
+  if (Array.isArray(index)) return { list: index, keys: [] };
+  const inner: unknown = typeof index === 'object' && index !== null && 'migrations' in index ? index.migrations : undefined;
+  return Array.isArray(inner) ? { list: inner, keys: ['migrations'] } : null;
 }
 
 function readEntries(
@@ -94,9 +98,16 @@ function readEntries(
     }
     const id: unknown = 'id' in one ? one.id : undefined;
     const hasRun: unknown = 'has_run' in one ? one.has_run : false;
+    const dependsOn = dependenciesOf(one);
+    const before = new Set(list.slice(0, position).map(idOf));
     if (typeof id !== 'string' || !/^\d{1,15}$/.test(id)) wrong(id === undefined ? 'it has no "id"' : `its "id" is ${JSON.stringify(id)}`);
     else if (typeof hasRun !== 'boolean') wrong(`"has_run" of ${id} is ${JSON.stringify(hasRun)}`);
-    else entries.push({ id, hasRun });
+    else if (dependsOn === null) wrong(`"depends_on" of ${id} is not a list of ids`);
+    else {
+      const late = dependsOn.filter((other) => !before.has(other));
+      if (late.length > 0) wrong(`${id} depends on ${late.join(', ')}, which ${late.length === 1 ? 'does' : 'do'} not stand before it`);
+      entries.push({ id, description: 'description' in one && typeof one.description === 'string' ? one.description : null, hasRun });
+    }
   }
   for (const [number, same] of Map.groupBy(entries, ({ id }) => Number(id))) {
     if (same.length > 1)
@@ -105,6 +116,18 @@ function readEntries(
       );
   }
   return { entries, problems };
+}
+
+function idOf(entry: unknown): unknown {
+  return typeof entry === 'object' && entry !== null && 'id' in entry ? entry.id : undefined;
+}
+
+/** One id, or a list of them. `null`: something else. */
+function dependenciesOf(entry: object): readonly string[] | null {
+  const given: unknown = 'depends_on' in entry ? entry.depends_on : [];
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  const ids = list.filter((id) => typeof id === 'string');
+  return ids.length === list.length ? ids : null;
 }
 
 function namesIn(dir: string): ReadonlySet<string> | null {

@@ -18,6 +18,8 @@ export interface LadderFile {
   readonly name: string;
   /** Absolute. */
   readonly file: string;
+  /** What the index says of it. */
+  readonly description?: string | null;
 }
 
 /** In the order in which they are climbed. */
@@ -26,9 +28,29 @@ export interface LadderOnDisk {
   readonly problems: readonly Finding[];
 }
 
+/**
+ * The shapes of record that are known, by what marks them: `numbered` (`schema_migrations` with `migration_number` and `filename`), `named` (with
+ * `version` and `name`), `versions` (with `version` alone), `history` (`migrations` with `migration_history`), and node-pg-migrate's and knex's.
+ */
+export type RecordShape = 'numbered' | 'named' | 'versions' | 'history' | 'pgmigrations' | 'knex';
+
 export type BookkeepingSource =
   | { readonly kind: 'index'; readonly file: string }
-  | { readonly kind: 'sqlite'; readonly file: string; readonly database: string; readonly tables: readonly string[] };
+  | {
+      readonly kind: 'sqlite';
+      readonly file: string;
+      readonly database: string;
+      readonly shape: RecordShape;
+      readonly tables: readonly string[];
+    }
+  | {
+      readonly kind: 'postgres';
+      /** `host:port/database` */
+      readonly server: string;
+      readonly database: string;
+      readonly shape: RecordShape;
+      readonly tables: readonly string[];
+    };
 
 /** What another tool says of a ladder. A step that failed or was rolled back is not applied. */
 export interface Bookkeeping {
@@ -48,6 +70,15 @@ export interface LadderBaseline {
   readonly adoptedAt: string;
   /** SHA-256 over what was recorded then: whether the old record still says the same. */
   readonly fingerprint: string;
+}
+
+/** An applied step whose file was edited afterwards, and taken as it is by somebody's word. */
+export interface AcceptedChecksum {
+  readonly ladder: string;
+  readonly number: number;
+  readonly was: string;
+  readonly now: string;
+  readonly acceptedAt: string;
 }
 
 /** A step of a ladder that is applied now. */

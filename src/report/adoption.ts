@@ -41,7 +41,7 @@ export function renderAdoption(
     return [
       ...(index === 0 ? [] : ['']),
       ...hanging(`${mark} `, `${ink.strong(`Ladder ${name}`)}  ${said(status, view.dryRun, isRefused)}`, columns),
-      ...(source === null ? [] : label('Source', source.kind === 'index' ? source.file : `${source.file} (${source.tables.join(', ')})`)),
+      ...(source === null ? [] : label('Source', sourceText(source))),
       ...(source === null ? [] : label('Height', `${height}, ${count(steps.length, 'step')} applied`)),
       ...(unshown === 0 ? [] : [ink.quiet(`    … ${count(unshown, 'step')} before`)]),
       ...steps
@@ -52,6 +52,11 @@ export function renderAdoption(
       ...(problems.length === 0 ? [] : ['', ...renderFindings(problems, { ink, columns })]),
     ];
   });
+}
+
+function sourceText(source: BookkeepingSource): string {
+  if (source.kind === 'index') return source.file;
+  return `${source.kind === 'sqlite' ? source.file : source.server} (${source.tables.join(', ')})`;
 }
 
 function said(status: AdoptionView['ladders'][number]['status'], isDryRun: boolean, isRefused: boolean): string {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readSqliteRecord } from '../databases/adoption.ts';
+import { readPostgresRecord } from '../databases/postgres/adoption.ts';
 import { readIndexRecord } from '../discover/ladder-index.ts';
 import type { Config, LadderConfig } from '../model/config.ts';
 import { fail, failure, failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
@@ -12,7 +13,7 @@ import type { Finding } from '../model/plan.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { refuseOpenRun } from './entry.ts';
-import { asFinding, compareRecord, duplicatesIn, fileOf, nothingToCompare, sha256Of } from './ladder-compare.ts';
+import { adoptedSha256, asFinding, compareRecord, duplicatesIn, fileOf, nothingToCompare } from './ladder-compare.ts';
 import { asFailures, readLadder } from './ladders.ts';
 import { locked } from './locked.ts';
 
@@ -147,7 +148,7 @@ async function inspect(config: Config, name: string, ladder: LadderConfig, basel
   const refused = failure(
     'LADDER_ALREADY_ADOPTED',
     { ladder: name, adoptedAt: baseline.adoptedAt, baseline: baseline.height, found: height },
-    { place: { file: source?.file ?? config.file } },
+    { place: { file: source !== null && 'file' in source ? source.file : config.file } },
   );
   return { ...base, status: 'blocked', problems: [...problems, asFinding('block', refused)] };
 }
@@ -164,20 +165,18 @@ async function recordOfLadder(config: Config, name: string, ladder: LadderConfig
   const found = database === undefined ? undefined : config.databases[database];
   if (database === undefined || found === undefined)
     return blocked([failure('LADDER_DATABASE_MISSING', { ladder: name, known }, { place: { file: config.file } })]);
-  if (found.kind === 'postgres') return blocked([failure('LADDER_POSTGRES', { ladder: name, database }, { place: { file: config.file } })]);
-  if (!existsSync(found.file))
+  const place = { file: found.kind === 'postgres' ? config.file : found.file };
+  if (found.kind === 'sqlite' && !existsSync(found.file))
     return blocked([
-      failure(
-        'LADDER_BOOKKEEPING_MISSING',
-        { ladder: name, file: `${found.file}, which does not exist,`, found: [] },
-        { place: { file: found.file } },
-      ),
+      failure('LADDER_BOOKKEEPING_MISSING', { ladder: name, file: `${found.file}, which does not exist,`, found: [] }, { place }),
     ]);
   try {
-    return await readSqliteRecord({ ladder: name, database, file: found.file });
+    return found.kind === 'sqlite'
+      ? await readSqliteRecord({ ladder: name, database, file: found.file })
+      : await readPostgresRecord({ ladder: name, database, target: found, place });
   } catch (error) {
     if (!(error instanceof UpgradeError)) throw error;
-    return blocked(failuresOf(error).map((problem) => ({ ...problem, place: problem.place ?? { file: found.file } })));
+    return blocked(failuresOf(error).map((problem) => ({ ...problem, place: problem.place ?? place })));
   }
 }
 
@@ -197,12 +196,11 @@ function recordOf(
   return {
     baseline: { ladder: name, height, source, adoptedAt: at, fingerprint: fingerprintOf(steps) },
     steps: steps.map((step) => {
-      const file = step.sha256 === null ? fileOf(step, files) : null;
       return {
         ladder: name,
         number: step.number,
         name: step.name,
-        sha256: step.sha256 ?? (file === null ? null : sha256Of(file.file)),
+        sha256: adoptedSha256(step, fileOf(step, files)),
         runId: null,
         appliedAt: step.appliedAt ?? at,
       };

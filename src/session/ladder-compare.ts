@@ -1,7 +1,7 @@
 // What another tool recorded of a ladder, against the files that lie on disk now.
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { checksum } from '../discover/applied-checksums.ts';
 import type { LadderConfig } from '../model/config.ts';
 import { fail, failure, messageOf, type Failure } from '../model/failure.ts';
 import type { LadderFile, LadderOnDisk, RecordedStep } from '../model/ladder.ts';
@@ -39,9 +39,13 @@ export function compareRecord(ladder: string, applied: readonly RecordedStep[], 
       );
       continue;
     }
-    if (step.sha256 === null) continue;
-    const actual = sha256Of(file.file);
-    if (actual === null || actual === step.sha256) continue;
+    const others = files.filter((other) => other.number === step.number && other !== file).map((other) => path.basename(other.file));
+    if (others.length > 0) {
+      const details = { ladder, number: step.number, recorded: path.basename(file.file), files: others };
+      problems.push(asFinding('warn', failure('LADDER_UNRECORDED_FILE', details, { place: { file: file.file } })));
+    }
+    const actual = step.sha256 === null ? null : sha256Of([file.file], step.sha256);
+    if (step.sha256 === null || actual === null || actual === step.sha256) continue;
     changed.push(step.number);
     problems.push(
       asFinding(
@@ -65,14 +69,26 @@ export function duplicatesIn(applied: readonly RecordedStep[], { files }: Ladder
   return [...new Set([...twice(applied.map(({ number }) => number)), ...twice(files.map(({ number }) => number))])];
 }
 
-/** `null`: there is no such file. */
-export function sha256Of(file: string): string | null {
-  try {
-    return createHash('sha256').update(readFileSync(file)).digest('hex');
-  } catch (error) {
-    if (messageOf(error).includes('ENOENT')) return null;
-    throw fail('FILE_UNREADABLE', { file, error: messageOf(error) }, { place: { file } }, error);
+/** What the journal keeps of a step that was adopted: of the file (of both, where there are two) as it lies there, unless another one was recorded. */
+export function adoptedSha256({ sha256 }: RecordedStep, file: LadderFile | null): string | null {
+  if (file === null) return sha256;
+  if (sha256 !== null && sha256Of([file.file], sha256) !== sha256) return sha256;
+  const down = file.file.replace(/\.up\.sql$/, '.down.sql');
+  return sha256Of(down !== file.file && existsSync(down) ? [file.file, down] : [file.file], null);
+}
+
+/** What differs from `expected` in line endings alone is given that. `null`: there is no such file. */
+function sha256Of(files: readonly string[], expected: string | null): string | null {
+  const read: Buffer[] = [];
+  for (const file of files) {
+    try {
+      read.push(readFileSync(file));
+    } catch (error) {
+      if (messageOf(error).includes('ENOENT')) return null;
+      throw fail('FILE_UNREADABLE', { file, error: messageOf(error) }, { place: { file } }, error);
+    }
   }
+  return checksum(read, expected);
 }
 
 export function asFinding(level: Finding['level'], { code, message, hint, place }: Failure): Finding {

@@ -5,6 +5,9 @@ const at = (file: string, where: string): string => `${where} of ${file}`;
 const numbers = (all: readonly number[]): string =>
   all.length > 8 ? `${all.slice(0, 8).join(', ')} and ${all.length - 8} more` : all.join(', ');
 
+const shown = (all: readonly string[]): string =>
+  all.length > 8 ? `${all.slice(0, 8).join(', ')} and ${all.length - 8} more` : all.join(', ');
+
 export const ladderFailures = {
   LADDER_UNKNOWN: ({ ladder, nearest, known }: { ladder: string; nearest: string | null; known: readonly string[] }) => ({
     message: `There is no ladder "${ladder}" in upgrade.yaml.${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
@@ -24,7 +27,7 @@ export const ladderFailures = {
   }),
   LADDER_INDEX_ENTRY: ({ file, entry, why }: { file: string; entry: number; why: string }) => ({
     message: `${at(file, `Entry ${entry}`)} is not a migration: ${why}.`,
-    hint: 'Each entry has an "id" of digits and a "has_run" that is true or false.',
+    hint: 'Each entry has an "id" of digits, a "has_run" that is true or false, and, if it needs others, "depends_on" with ids that stand before it.',
   }),
   LADDER_DUPLICATE: ({ ladder, number, where, names }: { ladder: string; number: number; where: string; names: readonly string[] }) => ({
     message: `Ladder ${ladder} has the number ${number} more than once in ${where}: ${names.join(', ')}.`,
@@ -74,9 +77,83 @@ export const ladderFailures = {
     message: `Ladder ${ladder} names no database, and the configuration has ${known.length === 0 ? 'none' : `several: ${known.join(', ')}`}.`,
     hint: `Add "database: NAME" to ladders.${ladder} in upgrade.yaml.`,
   }),
-  LADDER_POSTGRES: ({ ladder, database }: { ladder: string; database: string }) => ({
-    message: `Ladder ${ladder} is kept in the PostgreSQL database "${database}"; ladders in PostgreSQL come with a later release of Rungs.`,
-    hint: 'Name another ladder with --ladder NAME; this one goes on with the tool that you use today.',
+  LADDER_LATE: ({ ladder, steps, height }: { ladder: string; steps: readonly string[]; height: number }) => ({
+    message: `Ladder ${ladder} stands at ${height}, but ${steps.length === 1 ? 'a step below it was' : 'steps below it were'} never applied: ${shown(steps)}.`,
+    hint: 'A step that came late has never been tried on top of what is applied now. Give it a number above the height, or run it all the same with --out-of-order.',
+  }),
+  LADDER_EDITED: ({ ladder, step, recorded, actual }: { ladder: string; step: string; recorded: string; actual: string }) => ({
+    message: `Step ${step} of ladder ${ladder} was edited after it was applied: its SHA-256 was ${recorded.slice(0, 12)}…, it is ${actual.slice(0, 12)}….`,
+    hint: `Put the file back as it was, and make a new step for the change. If the edit changes nothing (a comment, spaces), accept it with --accept-checksum ${step}.`,
+  }),
+  LADDER_NUMBERS_MISSING: ({ ladder, numbers: missing }: { ladder: string; numbers: readonly number[] }) => ({
+    message: `Ladder ${ladder} has no step with the number${missing.length === 1 ? '' : 's'} ${numbers(missing)}.`,
+    hint: 'Nothing to do, if no file was forgotten.',
+  }),
+  LADDER_HEIGHT_UNKNOWN: ({ ladder, height, latest }: { ladder: string; height: number; latest: number }) => ({
+    message: `Ladder ${ladder} has no step ${height}${latest === 0 ? ': it has no steps' : `; its last is ${latest}`}.`,
+    hint: 'Name the number of a step, or 0 for the ground.',
+  }),
+  LADDER_WHICH: ({ known }: { known: readonly string[] }) => ({
+    message: `upgrade.yaml has several ladders: ${known.join(', ')}.`,
+    hint: 'Say which with --ladder NAME.',
+  }),
+  LADDER_IRREVERSIBLE: ({ ladder, steps }: { ladder: string; steps: readonly string[] }) => ({
+    message: `Ladder ${ladder} cannot be climbed down: ${shown(steps)} ${steps.length === 1 ? 'has' : 'have'} no backward.`,
+    hint: 'Write the backward ("-- backward", a .down.sql, a backward function), or restore a backup with "upgrade backup restore ID".',
+  }),
+  LADDER_STEP_UNKNOWN: ({ step, nearest }: { step: string; nearest: string | null }) => ({
+    message: `There is no applied step "${step}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
+    hint: 'Name it as the error does, for example main/005_add_email.',
+  }),
+  LADDER_GROUP_MIXED: ({ ladder, steps }: { ladder: string; steps: readonly string[] }) => ({
+    message: `Ladder ${ladder} is a group, but ${shown(steps)} cannot run in one transaction with the rest.`,
+    hint: `In a group every step is SQL for the same database, without "transaction: false". Take "group: true" from ladders.${ladder}, or run up to that step first.`,
+  }),
+  LADDER_ABOVE: ({ ladder, height, wanted }: { ladder: string; height: number; wanted: number }) => ({
+    message: `Ladder ${ladder} stands at ${height}, above ${wanted}.`,
+    hint: `"upgrade down ${wanted}" climbs down.`,
+  }),
+  LADDER_CHECKSUM_ACCEPTED: ({ ladder, steps }: { ladder: string; steps: readonly string[] }) => ({
+    message: `Edited after they were applied, and accepted so, of ladder ${ladder}: ${shown(steps)}.`,
+    hint: 'Nothing to do.',
+  }),
+  LADDER_OLD_LOCK: ({
+    ladder,
+    where,
+    since,
+    by,
+    pid,
+  }: {
+    ladder: string;
+    where: string;
+    since: string | null;
+    by: string | null;
+    pid: string | null;
+  }) => ({
+    message: `The lock of the tool that kept ladder ${ladder} looks held in ${where}${by === null ? '' : `, by ${by}`}${pid === null ? '' : `, process ${pid}`}${since === null ? '' : `, since ${since}`}.`,
+    hint: 'Rungs has a lock of its own and does not obey this one. Make sure that the old tool does not run any more.',
+  }),
+  LADDER_UNRECORDED_FILE: ({
+    ladder,
+    number,
+    recorded,
+    files,
+  }: {
+    ladder: string;
+    number: number;
+    recorded: string;
+    files: readonly string[];
+  }) => ({
+    message: `Of the files with the number ${number} of ladder ${ladder} only ${recorded} was recorded; nothing tells whether ${files.join(', ')} was ever run.`,
+    hint: 'Look in the database whether its changes are there; if not, give it a number of its own above the height, so that it is run.',
+  }),
+  LADDER_WRITE_BACK: ({ ladder, where, error }: { ladder: string; where: string; error: string }) => ({
+    message: `The record of the tool that kept ladder ${ladder} could not be written in ${where}: ${error}.`,
+    hint: `Mend what keeps it from being written, or take "writeBack" out of ladders.${ladder} in upgrade.yaml.`,
+  }),
+  LADDER_WRITE_BACK_NOWHERE: ({ ladder, where }: { ladder: string; where: string }) => ({
+    message: `Ladder ${ladder} has "writeBack", but ${where} has no record of another tool, and the ladder was not adopted from one: nothing was written back.`,
+    hint: `Take "writeBack" out of ladders.${ladder} in upgrade.yaml, or run "upgrade adopt" where the old record is.`,
   }),
   LADDER_ALREADY_ADOPTED: ({
     ladder,

@@ -87,7 +87,7 @@ function configure({ root }: Small, ladders: string): void {
     file,
     readFileSync(file, 'utf8').replace(
       '{ app: { sqlite: data/app.db } }',
-      '{ app: { sqlite: data/app.db }, old: { sqlite: data/old.db }, pg: { postgres: "postgres://u@127.0.0.1:1/d" } }',
+      '{ app: { sqlite: data/app.db }, old: { sqlite: data/old.db }, pg: { postgres: "postgres://u@127.0.0.1:1/d", connect: { attempts: 1 } } }',
     ) + ladders,
   );
 }
@@ -307,7 +307,11 @@ test.each<{ readonly why: string; readonly make: () => Small; readonly code: str
     code: 'DATABASE_CORRUPT',
   },
   { why: 'a database that is not there', make: () => withFile('data/other', ''), code: 'LADDER_BOOKKEEPING_MISSING' },
-  { why: 'PostgreSQL', make: () => withLadder('ladders: { main: { dir: db, database: pg } }\n'), code: 'LADDER_POSTGRES' },
+  {
+    why: 'a PostgreSQL that does not answer',
+    make: () => withLadder('ladders: { main: { dir: db, database: pg } }\n'),
+    code: 'POSTGRES_UNREACHABLE',
+  },
   { why: 'no database named among several', make: () => withLadder('ladders: { main: { dir: db } }\n'), code: 'LADDER_DATABASE_MISSING' },
   {
     why: 'a folder that is not there',
@@ -345,7 +349,7 @@ test('one ladder that cannot be adopted keeps all from it; named alone the other
     ['far', 'blocked'],
     ['new', 'nothing-recorded'],
   ]);
-  expect(found.failures).toMatchObject([{ code: 'LADDER_POSTGRES' }]);
+  expect(found.failures).toMatchObject([{ code: 'POSTGRES_UNREACHABLE' }]);
   expect(await ladders(small)).toMatchObject([
     { name: 'main', height: 0 },
     { name: 'far', height: 0 },
