@@ -13,6 +13,16 @@ export async function backup(ports: Needs, run: RunContext): Promise<void> {
   await rememberServices(ports, run);
   const known = await backupOfRun(ports, run.id);
   if (known !== null && ((await hasBegunSteps(ports, run.id)) || (await isUpToDate(ports, known)))) return;
+  await replace(ports, run, known);
+}
+
+/** A backup of the installation as it is now, in place of the run's earlier one where that says something else. */
+export async function backupAnew(ports: Needs, run: RunContext): Promise<void> {
+  const known = await backupOfRun(ports, run.id);
+  if (known === null || !(await isUpToDate(ports, known))) await replace(ports, run, known);
+}
+
+async function replace(ports: Needs, run: RunContext, known: BackupRecord | null): Promise<void> {
   const record = await create(ports, run);
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;

@@ -5,10 +5,11 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext, SettledStep } from '../src/model/ports.ts';
 import type { StepOrder, StepOutcome, StepRecord } from '../src/model/run.ts';
-import { atOrigin, canShareBatch, isDecidedByMarker, ordersOf } from '../src/plan/orders.ts';
+import { atOrigin, canShareBatch, isDecidedByMarker, keepsWhatIsDone, ordersOf } from '../src/plan/orders.ts';
 import { backup } from './backup.ts';
 import { cancellation, checkNotCancelled } from './cancelling.ts';
 import { copiesDir } from './discovery.ts';
+import { keepSafe } from './keeping.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services' | 'backups'>;
@@ -39,6 +40,11 @@ export async function orchestration(ports: Needs, run: RunContext, options: { re
       const group = nextGroup(orders, at);
       transition = announce(ports, run, group, transition);
       const remaining = await remainingOf(ports, run, group, records, options);
+      const [next] = remaining;
+      if (next !== undefined && keepsWhatIsDone(run.plan)) {
+        await record(ports, run, unrecorded);
+        await keepSafe(ports, run, next);
+      }
       if (remaining.length > 0) await applyGroup(ports, run, remaining, unrecorded);
       at += group.length;
     }

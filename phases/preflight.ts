@@ -135,11 +135,6 @@ function notYetSupportedConfig({ backup, notify, verify }: Config): readonly Fin
   ];
 }
 
-function notYetSupported({ id, ladders, images }: Transition): readonly Finding[] {
-  return [
-    ...Object.entries(ladders).map(([ladder, height]) =>
-      finding('warn', failure('LADDER_NOT_CLIMBED', { transition: id, ladder, height })),
-    ),
-    ...(Object.keys(images).length === 0 ? [] : [finding('block', failure('IMAGES_NOT_SUPPORTED', { transition: id }))]),
-  ];
+function notYetSupported({ id, images }: Transition): readonly Finding[] {
+  return Object.keys(images).length === 0 ? [] : [finding('block', failure('IMAGES_NOT_SUPPORTED', { transition: id }))];
 }

@@ -30,8 +30,9 @@ interface LeftToBackup {
 
 const largestGroup = 500;
 
-export async function revertSteps(ports: Needs, run: RunContext): Promise<Reverted> {
-  const pairs = await begunSteps(ports, run);
+/** `only`: of all that was begun just these. */
+export async function revertSteps(ports: Needs, run: RunContext, only?: ReadonlySet<string>): Promise<Reverted> {
+  const pairs = (await begunSteps(ports, run)).filter(({ apply }) => only?.has(apply.step.id) ?? true);
   if (await restoreHasBegun(ports, run.id)) return leftToTheBackup(pairs);
   const byBackup: string[] = [];
   const unclean: string[] = [];

@@ -48,7 +48,7 @@ async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Prom
 }
 
 /** Compares with the manifest, restores what differs, compares again. */
-async function restoreDifferences(ports: Needs, run: RunContext, reverted: Reverted): Promise<void> {
+export async function restoreDifferences(ports: Needs, run: RunContext, reverted: Reverted): Promise<void> {
   const backup = await backupOfRun(ports, run.id);
   if (backup === null) {
     const untold = [...reverted.byBackup, ...(reverted.failed === null ? [] : [reverted.failed])];

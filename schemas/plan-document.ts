@@ -22,6 +22,17 @@ export const planDocument = z.object({
   ),
   restarts: z.array(z.string()),
   backup: z.object({ sources: z.array(z.string()), estimatedBytes: z.number() }),
-  ladders: z.array(z.object({ name: z.string(), height: z.number() })),
+  ladders: say(
+    'The parts of ladders that are climbed, in running order.',
+    z.array(
+      z.object({
+        name: z.string(),
+        direction: z.enum(['up', 'down']),
+        from: say('The height before.', z.number()),
+        height: say('The height afterwards.', z.number()),
+        steps: z.array(step),
+      }),
+    ),
+  ),
   findings: z.array(finding),
 });

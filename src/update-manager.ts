@@ -10,6 +10,8 @@ import type { Version } from './model/version.ts';
 import type { AdoptOptions, AdoptReport } from './session/adopt.ts';
 import type { ReadingPorts } from './session/adapters.ts';
 import type { RestoreOptions } from './session/backups.ts';
+import type { BaselineOptions, BaselineReport } from './session/baseline.ts';
+import type { LadderRequest } from './session/climbs.ts';
 import type { CheckReport } from './session/check.ts';
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
@@ -65,6 +67,18 @@ export class UpdateManager {
   async plan(options: PlanOptions = {}): Promise<PreparedPlan> {
     const { preparePlan } = await import('./session/planning.ts');
     return preparePlan(this.config, await this.#open(), options);
+  }
+
+  /** A plan of ladders alone: it is run like any other. Throws LADDERS_MISSING, LADDER_…, and everything that is wrong with the steps. */
+  async planLadders(request: LadderRequest): Promise<PreparedPlan> {
+    const { prepareLadderPlan } = await import('./session/climbs.ts');
+    return prepareLadderPlan(this.config, await this.#open(), request);
+  }
+
+  /** Records that a ladder stands at a height; nothing is run. Throws LADDER_…, LOCK_HELD, RUN_UNFINISHED. */
+  async baseline(height: number, options: BaselineOptions = {}): Promise<BaselineReport> {
+    const { setBaseline } = await import('./session/baseline.ts');
+    return setBaseline(this.config, await this.#open(), height, options);
   }
 
   /** What speaks against a plan. Writes nothing. */

@@ -20,6 +20,8 @@ export interface RunFlags extends CommonFlags {
   readonly yes?: boolean;
   readonly allowDowngrade?: boolean;
   readonly planHash?: string;
+  readonly outOfOrder?: boolean;
+  readonly acceptChecksum?: readonly string[];
   readonly detach?: boolean;
   /** Given by `--detach` to the process that it starts. */
   readonly runId?: string;
@@ -49,6 +51,12 @@ export function withRunFlags(self: Command): Command {
     .option('-y, --yes', 'do not ask')
     .option('--allow-downgrade', 'allow a target below the installed version')
     .option('--plan-hash <hash>', 'refuse if the plan is another than this');
+}
+
+export function withLadderFlags(self: Command): Command {
+  return self
+    .option('--out-of-order', 'also run steps of ladders below the height that were never applied')
+    .option('--accept-checksum <step...>', 'take an applied step of a ladder that was edited as it is now; recorded');
 }
 
 export function choice(flags: string, description: string, values: readonly string[]): Option {

@@ -3,7 +3,7 @@ import { UpdateManager } from '../update-manager.ts';
 import type { CommonFlags, RunFlags } from './flags.ts';
 import type { Terminal } from './terminal.ts';
 
-export type PlanFlags = Pick<RunFlags, 'from' | 'to' | 'allowDowngrade'>;
+export type PlanFlags = Pick<RunFlags, 'from' | 'to' | 'allowDowngrade' | 'outOfOrder' | 'acceptChecksum'>;
 
 export async function openManager({ config, root }: CommonFlags, terminal: Terminal): Promise<UpdateManager> {
   const { cwd, env, opened } = terminal;

@@ -1,7 +1,17 @@
 // The command line: every command with its flags. What a command does lies in `commands/`, loaded only when it is the one.
 import { Command, CommanderError, Option } from 'commander';
 import { fail } from '../model/failure.ts';
-import { choice, flagsOf, nameOf, wholeNumber, withCommonFlags, withPath, withRunFlags, type CommonFlags } from './flags.ts';
+import {
+  choice,
+  flagsOf,
+  nameOf,
+  wholeNumber,
+  withCommonFlags,
+  withLadderFlags,
+  withPath,
+  withRunFlags,
+  type CommonFlags,
+} from './flags.ts';
 import type { Invocation } from './invocation.ts';
 import type { Terminal } from './terminal.ts';
 import { unknownCommand, usageError } from './usage.ts';
@@ -39,7 +49,7 @@ function buildProgram(call: Call): Command {
     .enablePositionalOptions()
     .argument('[command]')
     .allowExcessArguments(true);
-  withCommonFlags(withRunFlags(withPath(program)), call.version);
+  withCommonFlags(withLadderFlags(withRunFlags(withPath(program))), call.version);
   program
     .option('--detach', 'run in a process of its own and print the run’s id')
     .addOption(new Option('--run-id <id>').hideHelp())
@@ -52,12 +62,13 @@ function buildProgram(call: Call): Command {
   addRecovery(program, call);
   addBackups(program, call);
   addAuthoring(program, call);
+  addLadders(program, call);
   addNotYet(program, call);
   return program;
 }
 
 function addPlanning(program: Command, call: Call): void {
-  const plan = withPath(command(program, call, 'plan', 'show what an upgrade would do; writes nothing'))
+  const plan = withLadderFlags(withPath(command(program, call, 'plan', 'show what an upgrade would do; writes nothing')))
     .option('--allow-downgrade', 'plan towards a lower version')
     .addOption(choice('--format <format>', 'how to show it', ['text', 'json', 'mermaid']));
   runs(plan, call, async (flags) => (await import('./commands/plan.ts')).plan(flags, call.terminal));
@@ -132,9 +143,32 @@ function addAuthoring(program: Command, call: Call): void {
   runs(adopt, call, async (flags) => (await import('./commands/adopt.ts')).adopt(flags, call.terminal));
 }
 
+function addLadders(program: Command, call: Call): void {
+  const ladders = () => import('./commands/ladders.ts');
+  const which = (self: Command): Command => self.option('--ladder <name>', 'the ladder, where there are several');
+  const plain = (self: Command): Command =>
+    which(self)
+      .option('--dry-run', 'plan and preflight; writes nothing')
+      .option('-y, --yes', 'do not ask')
+      .option('--plan-hash <hash>', 'refuse if the plan is another than this');
+  const up = withLadderFlags(plain(command(program, call, 'up', 'climb ladders to the top, or one to a height'))).argument('[height]');
+  runs(up, call, async (flags, [to]) => (await ladders()).climb('up', to, flags, call.terminal));
+  const down = plain(command(program, call, 'down', 'climb a ladder one step down, or to a height')).argument(
+    '[height]',
+    '0 is the ground',
+  );
+  runs(down, call, async (flags, [to]) => (await ladders()).climb('down', to, flags, call.terminal));
+  const redo = plain(command(program, call, 'redo', 'the last step of a ladder down and up again'));
+  runs(redo, call, async (flags) => (await ladders()).climb('redo', undefined, flags, call.terminal));
+  const set = which(command(program, call, 'baseline', 'say that a ladder stands at a height; nothing is run'))
+    .argument('<height>')
+    .option('--dry-run', 'tell what would be recorded; writes nothing');
+  runs(set, call, async (flags, [to]) => (await ladders()).baseline(to, flags, call.terminal));
+}
+
 /** Commands that are planned: known, so that nobody takes them for a slip of the pen. */
 function addNotYet(program: Command, call: Call): void {
-  for (const name of ['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token', 'boot']) {
+  for (const name of ['test', 'serve', 'token', 'boot']) {
     configured(program.command(name, { hidden: true }), call)
       .helpOption(false)
       .argument('[words...]')

@@ -26,19 +26,31 @@ interface Reading {
   readonly isDoubtful: boolean;
   readonly hasBackward: boolean;
   readonly hasCheck: boolean;
+  readonly isPlainScript?: boolean;
 }
 
 interface Context {
   readonly known: KnownNames;
+  readonly database: string | null;
+  readonly isLadder: boolean;
   readonly problems: Failure[];
   readonly findings: Finding[];
 }
 
+interface DescribeRequest {
+  readonly describeModules: DescribeModules;
+  readonly known: KnownNames;
+  /** Of steps that name none. */
+  readonly database?: string | null;
+  /** Scripts may be those of another system, which know nothing of a direction. */
+  readonly isLadder?: boolean;
+}
+
 export async function describeSteps(
   raw: readonly RawStep[],
-  { describeModules, known }: { readonly describeModules: DescribeModules; readonly known: KnownNames },
+  { describeModules, known, database = null, isLadder = false }: DescribeRequest,
 ): Promise<DescribedSteps> {
-  const context: Context = { known, problems: [], findings: [] };
+  const context: Context = { known, database, isLadder, problems: [], findings: [] };
   const readings = new Map<RawStep, Reading>();
   const readComment = createCommentReader();
   const python: { readonly raw: RawStep; readonly text: string }[] = [];
@@ -120,26 +132,29 @@ function readSql(step: RawStep, text: string, readComment: ReadComment, { proble
 function readShell(step: RawStep, text: string, readComment: ReadComment, { problems }: Context): Reading {
   const { declared, problems: found } = readComment(text, '#', fileOf(step), step.named.id);
   problems.push(...found);
-  return { declared, isDoubtful: found.length > 0, hasBackward: /backward|UPGRADE_DIRECTION/.test(text), hasCheck: false };
+  const hasBackward = step.backward !== null || /backward|UPGRADE_DIRECTION/.test(text);
+  return { declared, isDoubtful: found.length > 0, hasBackward, hasCheck: false };
 }
 
-function readPython(step: RawStep, read: PythonStep | Failure, { problems, findings }: Context): Reading | null {
+function readPython(step: RawStep, read: PythonStep | Failure, { problems, findings, isLadder }: Context): Reading | null {
   if ('code' in read) {
     problems.push(read);
     return null;
   }
   const { id } = step.named;
   const file = fileOf(step);
-  if (!read.hasForward)
+  const isPlainScript = isLadder && !read.hasForward;
+  if (!read.hasForward && !isPlainScript)
     problems.push(
       failure('STEP_NO_FORWARD', { step: id, wanted: 'function migrate_forward(project_root)' }, { place: { file }, step: id }),
     );
-  if (read.info === null) return { declared: null, isDoubtful: false, hasBackward: read.hasBackward, hasCheck: false };
+  const hasBackward = isPlainScript ? step.backward !== null : read.hasBackward;
+  if (read.info === null) return { declared: null, isDoubtful: false, hasBackward, hasCheck: false, isPlainScript };
   const { declared, problems: found } = checkDeclared(read.info, [], id);
   problems.push(...found);
   const { from, to } = step.transition;
   const [saysFrom, saysTo] = [declared?.text.version_from?.replace(/^v/, '') ?? from, declared?.text.version_to?.replace(/^v/, '') ?? to];
-  if (saysFrom !== from || saysTo !== to) {
+  if (from !== null && (saysFrom !== from || saysTo !== to)) {
     findings.push({
       level: 'warn',
       code: 'STEP_VERSION_DIFFERS',
@@ -148,7 +163,7 @@ function readPython(step: RawStep, read: PythonStep | Failure, { problems, findi
       place: read.info.placeAt(['version_from']),
     });
   }
-  return { declared, isDoubtful: found.length > 0, hasBackward: read.hasBackward, hasCheck: false };
+  return { declared, isDoubtful: found.length > 0, hasBackward, hasCheck: false, isPlainScript };
 }
 
 function readModule(step: RawStep, description: ModuleDescription | Failure, { problems }: Context): Reading | null {
@@ -167,12 +182,12 @@ function readModule(step: RawStep, description: ModuleDescription | Failure, { p
 
 function stepOf(
   { named, sha256, forward, ...rest }: RawStep,
-  { declared, isDoubtful, hasBackward, hasCheck }: Reading,
-  { known, problems }: Context,
+  { declared, isDoubtful, hasBackward, hasCheck, isPlainScript = false }: Reading,
+  { known, problems, database: fallback }: Context,
 ): Step {
   const metadata = metadataOf(declared?.text ?? {}, named.name);
   if (declared !== null) problems.push(...declaredProblems(declared, named.id, known));
-  let { database } = metadata;
+  let database = metadata.database ?? fallback;
   if (named.kind === 'sql' && database === null) {
     const names = Object.keys(known.databases);
     const [only] = names;
@@ -197,7 +212,7 @@ function stepOf(
     hasBackward,
     isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()),
     isReversible: hasBackward || isModule,
-    isPlainScript: false,
+    isPlainScript,
   };
 }
 

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
-import type { Finding, TransitionFile, TransitionHeader } from '../model/plan.ts';
+import type { Finding, Transition, TransitionFile, TransitionHeader } from '../model/plan.ts';
 import { packName, unpackSteps } from '../model/step-pack.ts';
 import { isLeftAlone } from './folder-names.ts';
 import { readStepNames, type NamedStep } from './step-names.ts';
@@ -12,7 +12,8 @@ import { ownershipProblems, readTrusted, stepBytesLimit, type Trust } from './tr
 /** A step's bytes, before anything is read into them. */
 export interface RawStep {
   readonly named: NamedStep;
-  readonly transition: TransitionHeader;
+  /** The folder; of a ladder without versions. */
+  readonly transition: Pick<Transition, 'id' | 'dir' | 'from' | 'to'>;
   readonly sha256: string;
   readonly forward: Buffer;
   readonly backward: Buffer | null;

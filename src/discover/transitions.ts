@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, realpathSync, statSync, type Dirent } from 'nod
 import path from 'node:path';
 import type { Config } from '../model/config.ts';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
-import type { Finding, Transition, TransitionHeader } from '../model/plan.ts';
+import type { Finding, TransitionHeader, VersionTransition } from '../model/plan.ts';
 import type { DescribeModules } from '../model/ports.ts';
 import { sortVersions, type Version } from '../model/version.ts';
 import { duplicatePairs, readFolderName, type NamedTransition } from './folder-names.ts';
@@ -25,7 +25,7 @@ export interface TransitionGraph {
 }
 
 export interface ReadTransitions {
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly VersionTransition[];
   readonly problems: readonly Failure[];
   readonly findings: readonly Finding[];
 }

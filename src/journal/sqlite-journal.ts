@@ -2,12 +2,13 @@
 // durable when it resolves. Events are kept in memory until the next commit: they tell a story, they decide nothing.
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { UpgradeEvent } from '../model/event.ts';
-import type { LadderBaseline } from '../model/ladder.ts';
-import type { Climb, Plan } from '../model/plan.ts';
+import type { AcceptedChecksum, LadderBaseline } from '../model/ladder.ts';
+import type { Plan } from '../model/plan.ts';
 import { stepsOf } from '../model/plan.ts';
 import type { Journal, ServiceState, SettledStep } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalDatabase } from './open.ts';
+import { planCommit } from './plan-commit.ts';
 import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
 
 export interface OpenOptions {
@@ -58,6 +59,10 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
         const insert = sql("INSERT INTO run_steps (run_id, position, step_id, status) VALUES (?, ?, ?, 'pending')");
         for (const [position, step] of stepsOf(plan).entries()) insert.run(run.id, position, step.id);
       });
+    },
+    // It lies in the run's folder, which is on the same disk.
+    async frozenPlan() {
+      return null;
     },
     async run(id) {
       return first(runOf, 'SELECT * FROM runs WHERE id = ?', id);
@@ -185,6 +190,23 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
         }
       });
     },
+    async acceptChecksums(accepted) {
+      write(() => {
+        for (const one of accepted) {
+          sql('UPDATE ladder_steps SET sha256 = ? WHERE ladder = ? AND number = ?').run(one.now, one.ladder, one.number);
+          sql('INSERT OR REPLACE INTO facts (key, value) VALUES (?, ?)').run(
+            `accepted:${one.ladder}/${one.number}/${one.acceptedAt}`,
+            JSON.stringify(one),
+          );
+        }
+      });
+    },
+    async acceptedChecksums() {
+      return all(
+        ({ value }) => parse<AcceptedChecksum>(value),
+        "SELECT value FROM facts WHERE key LIKE 'accepted:%' ORDER BY value ->> 'acceptedAt' DESC",
+      );
+    },
     async events(runId, afterSeq = 0) {
       return all(
         ({ body }) => parse<UpgradeEvent>(body),
@@ -226,34 +248,31 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     }
   }
 
-  function commitClimb({ ladder, direction, rungs }: Climb, runId: string, at: string): void {
-    if (direction === 'down') {
-      for (const { number } of rungs) sql('DELETE FROM ladder_steps WHERE ladder = ? AND number = ?').run(ladder, number);
-      return;
-    }
-    const insert = sql('INSERT OR REPLACE INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)');
-    for (const { number, name, sha256 } of rungs) insert.run(ladder, number, name, sha256, runId, at);
-  }
-
   function commitPlan(plan: Plan, runId: string): void {
     const at = new Date().toISOString();
-    const isDown = plan.direction === 'down';
-    const step = isDown
-      ? sql('DELETE FROM applied_steps WHERE step_id = ?')
-      : sql(
-          'INSERT INTO applied_steps (step_id, sha256, run_id, applied_at) VALUES (?, ?, ?, ?) ON CONFLICT (step_id) DO UPDATE SET sha256 = excluded.sha256, run_id = excluded.run_id, applied_at = excluded.applied_at',
-        );
-    for (const transition of plan.transitions) {
-      if (transition.climb !== null) {
-        commitClimb(transition.climb, runId, at);
-        continue;
-      }
-      // Deleted first so that one that is applied anew stands at the end of the path.
-      sql('DELETE FROM applied_transitions WHERE transition_id = ?').run(transition.id);
-      if (!isDown) sql('INSERT INTO applied_transitions (transition_id, run_id) VALUES (?, ?)').run(transition.id, runId);
-      for (const { id, sha256 } of transition.steps) step.run(...(isDown ? [id] : [id, sha256, runId, at]));
+    const { transitions, steps, rungs, version } = planCommit(plan);
+    for (const { id, isApplied } of transitions) {
+      sql('DELETE FROM applied_transitions WHERE transition_id = ?').run(id);
+      if (isApplied) sql('INSERT INTO applied_transitions (transition_id, run_id) VALUES (?, ?)').run(id, runId);
     }
-    if (plan.to === null) return;
-    sql("INSERT INTO facts (key, value) VALUES ('version', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(plan.to);
+    for (const { id, sha256, isApplied } of steps) {
+      if (isApplied)
+        sql('INSERT OR REPLACE INTO applied_steps (step_id, sha256, run_id, applied_at) VALUES (?, ?, ?, ?)').run(id, sha256, runId, at);
+      else sql('DELETE FROM applied_steps WHERE step_id = ?').run(id);
+    }
+    for (const { ladder, number, name, sha256, isApplied } of rungs) {
+      if (isApplied)
+        sql('INSERT OR REPLACE INTO ladder_steps (ladder, number, name, sha256, run_id, applied_at) VALUES (?, ?, ?, ?, ?, ?)').run(
+          ladder,
+          number,
+          name,
+          sha256,
+          runId,
+          at,
+        );
+      else sql('DELETE FROM ladder_steps WHERE ladder = ? AND number = ?').run(ladder, number);
+    }
+    if (version === null) return;
+    sql("INSERT INTO facts (key, value) VALUES ('version', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(version);
   }
 }

@@ -8,6 +8,8 @@ import { upgradeMachine, type PreflightVerdict, type UpgradeInput, type UpgradeO
 export type Phases = { readonly [P in Exclude<PhaseName, 'preflight' | 'rollback'>]: () => Promise<void> } & {
   readonly preflight: () => Promise<PreflightVerdict>;
   readonly rollback: (cause: Failure | null) => Promise<void>;
+  /** In place of the rollback, for a run that keeps what is done. */
+  readonly keep: (cause: Failure | null) => Promise<void>;
 };
 
 export interface MachineRun {
@@ -38,6 +40,7 @@ export async function runMachine({ input, phases, onFailures }: MachineRun): Pro
       verify: actor('verify', phases.verify),
       commit: actor('commit', phases.commit),
       rollback: actor('rollback', phases.rollback),
+      keep: actor('rollback', phases.keep),
     },
   });
   const running = createActor(machine, { input });

@@ -13,6 +13,8 @@ export interface UpgradeInput {
   readonly failure: Failure | null;
   /** It was taken up so often without coming to its end that going forward is given up. */
   readonly isTriedTooOften: boolean;
+  /** The steps before a failing one stay: nothing but that one is taken back. */
+  readonly keepsWhatIsDone: boolean;
 }
 
 export interface UpgradeContext {
@@ -20,6 +22,7 @@ export interface UpgradeContext {
   readonly course: RunCourse;
   readonly hasTouchedInstallation: boolean;
   readonly isTriedTooOften: boolean;
+  readonly keepsWhatIsDone: boolean;
   /** Why the run did not go on: the first thing that went wrong. */
   readonly failure: Failure | null;
   /** Why the rollback did not come to its end. */
@@ -35,7 +38,13 @@ export interface UpgradeOutput {
 }
 
 // Going on, in either direction, would be done without a record, or against the caller's word.
-const stoppingCodes: ReadonlySet<string> = new Set(['JOURNAL_WRITE_FAILED', 'JOURNAL_GONE', 'JOURNAL_CORRUPT', 'ROLLBACK_NEEDED']);
+const stoppingCodes: ReadonlySet<string> = new Set([
+  'JOURNAL_WRITE_FAILED',
+  'JOURNAL_LOST_LOCK',
+  'JOURNAL_GONE',
+  'JOURNAL_CORRUPT',
+  'ROLLBACK_NEEDED',
+]);
 
 /** What each phase settles with, as far as the machine is concerned. */
 export type PreflightVerdict = { readonly kind: 'go' } | { readonly kind: 'nothing-to-do' };
@@ -61,12 +70,15 @@ export const upgradeMachine = setup({
     verify: placeholder<void>(),
     commit: placeholder<void>(),
     rollback: placeholder<void>(),
+    keep: placeholder<void>(),
   },
   guards: {
     rollbackHasBegun: ({ context }) => context.course === 'backwards',
     isResumed: ({ context }) => context.entry === 'resumed',
     hasTouchedInstallation: ({ context }) => context.hasTouchedInstallation,
     isTriedTooOften: ({ context }) => context.isTriedTooOften,
+    keepsWhatIsDone: ({ context }) => context.keepsWhatIsDone && context.hasTouchedInstallation,
+    keepsOnTheWayBack: ({ context }) => context.keepsWhatIsDone && (context.course === 'backwards' || context.isTriedTooOften),
     // A run that was asked to stop goes back and proves it, also where nothing was changed yet: whoever asked hears the same in every phase.
     wasAskedToStop: ({ event }) => 'error' in event && (event.error as Failure).code === 'CANCELLED',
     mustStopHere: ({ event }) => 'error' in event && stoppingCodes.has((event.error as Failure).code),
@@ -89,6 +101,7 @@ export const upgradeMachine = setup({
   states: {
     deciding: {
       always: [
+        { guard: 'keepsOnTheWayBack', target: 'keeping' },
         { guard: 'rollbackHasBegun', target: 'rollingBack' },
         { guard: 'isTriedTooOften', target: 'rollingBack' },
         { guard: 'isResumed', target: 'backup' },
@@ -110,6 +123,7 @@ export const upgradeMachine = setup({
         onDone: 'discovery',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
           { target: 'refused', actions: 'recordFailure' },
@@ -123,6 +137,7 @@ export const upgradeMachine = setup({
         onDone: 'orchestration',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
           { target: 'refused', actions: 'recordFailure' },
@@ -137,6 +152,7 @@ export const upgradeMachine = setup({
         onDone: 'restart',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { target: 'rollingBack', actions: 'recordFailure' },
         ],
       },
@@ -148,6 +164,7 @@ export const upgradeMachine = setup({
         onDone: 'verify',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { target: 'rollingBack', actions: 'recordFailure' },
         ],
       },
@@ -159,6 +176,7 @@ export const upgradeMachine = setup({
         onDone: 'commit',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { target: 'rollingBack', actions: 'recordFailure' },
         ],
       },
@@ -170,6 +188,7 @@ export const upgradeMachine = setup({
         onDone: 'committed',
         onError: [
           { guard: 'mustStopHere', target: 'halted', actions: 'recordFailure' },
+          { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { target: 'rollingBack', actions: 'recordFailure' },
         ],
       },
@@ -186,10 +205,23 @@ export const upgradeMachine = setup({
         ],
       },
     },
+    keeping: {
+      entry: 'turnBack',
+      invoke: {
+        src: 'keep',
+        input: ({ context }) => ({ failure: context.failure }),
+        onDone: 'stopped',
+        onError: [
+          { guard: 'mustStopHere', target: 'halted', actions: 'recordRollbackFailure' },
+          { target: 'stranded', actions: 'recordRollbackFailure' },
+        ],
+      },
+    },
     nothingToDo: { type: 'final', entry: { type: 'conclude', params: { outcome: 'nothing-to-do' } } },
     refused: { type: 'final', entry: { type: 'conclude', params: { outcome: 'refused' } } },
     committed: { type: 'final', entry: { type: 'conclude', params: { outcome: 'committed' } } },
     rolledBack: { type: 'final', entry: { type: 'conclude', params: { outcome: 'rolled-back' } } },
+    stopped: { type: 'final', entry: { type: 'conclude', params: { outcome: 'stopped' } } },
     halted: { type: 'final' },
     stranded: { type: 'final', entry: { type: 'conclude', params: { outcome: 'stranded' } } },
   },

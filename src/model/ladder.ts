@@ -66,7 +66,8 @@ export interface LadderBaseline {
   readonly ladder: string;
   /** The number of the last step that was applied; 0: none was. */
   readonly height: number;
-  readonly source: BookkeepingSource;
+  /** `null`: no tool recorded it, somebody said so (`upgrade baseline`). */
+  readonly source: BookkeepingSource | null;
   readonly adoptedAt: string;
   /** SHA-256 over what was recorded then: whether the old record still says the same. */
   readonly fingerprint: string;

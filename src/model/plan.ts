@@ -49,6 +49,9 @@ export interface Step extends StepMetadata {
   readonly isPlainScript: boolean;
 }
 
+/** Between two versions, and not of a ladder. */
+export type VersionTransition = Transition & TransitionHeader;
+
 export interface TransitionFile {
   /** Relative to the transition folder, `/` between parts. */
   readonly path: string;
@@ -86,8 +89,8 @@ export interface Rung {
   readonly sha256: string;
 }
 
-/** A transition folder as it was read, with its metadata; or, where `climb` is set, a part of a ladder, which has no versions of its own. */
-export interface Transition {
+/** What the path is chosen by: a transition without its files and steps. */
+export interface TransitionHeader {
   /** The folder's name, `v0.1.0_to_v0.2.0`. */
   readonly id: string;
   readonly from: Version;
@@ -102,15 +105,18 @@ export interface Transition {
   readonly images: Readonly<Record<string, string>>;
   /** Ladder name to the height that belongs to `to`. */
   readonly ladders: Readonly<Record<string, number>>;
+}
+
+/** A transition folder as it was read, with its metadata; or, where `climb` is set, a part of a ladder, which has no versions of its own. */
+export interface Transition extends Omit<TransitionHeader, 'from' | 'to'> {
+  readonly from: Version | null;
+  readonly to: Version | null;
   /** Every file that a step may need, step files and `_helper` files. */
   readonly files: readonly TransitionFile[];
   /** In numeric order; of an index ladder in the order of the index. */
   readonly steps: readonly Step[];
   readonly climb: Climb | null;
 }
-
-/** What the path is chosen by: a transition without its files and steps. */
-export type TransitionHeader = Omit<Transition, 'files' | 'steps' | 'climb'>;
 
 /** `up` runs forwards; `down` (a downgrade) runs the backwards of the committed path. */
 export type PlanDirection = 'up' | 'down';
@@ -135,6 +141,11 @@ export interface Finding {
   readonly message: string;
   readonly hint: string;
   readonly place?: Failure['place'];
+}
+
+/** The climbs of a plan, in running order. */
+export function climbsOf(plan: Plan): readonly Climb[] {
+  return plan.transitions.flatMap(({ climb }) => climb ?? []);
 }
 
 /** All steps of a plan, in running order. */

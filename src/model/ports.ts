@@ -2,8 +2,8 @@
 import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
 import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
-import type { LadderBaseline, LadderStep } from './ladder.ts';
-import type { Finding, Plan } from './plan.ts';
+import type { AcceptedChecksum, LadderBaseline, LadderStep } from './ladder.ts';
+import type { Climb, Finding, Plan } from './plan.ts';
 import type {
   AppliedStep,
   BackupReport,
@@ -41,7 +41,14 @@ export interface Ports {
   readonly services: ServiceControl;
   readonly probes: ProbeRunner;
   readonly installation: Installation;
+  readonly oldRecords: OldRecords;
   readonly clock: Clock;
+}
+
+/** What other tools keep of ladders, for those that are told to keep it up to date (`writeBack`). */
+export interface OldRecords {
+  /** Safe to repeat. Gives a warning for each ladder that has no record to write to. */
+  write(climbs: readonly Climb[]): Promise<readonly Finding[]>;
 }
 
 export interface EventSink {
@@ -66,6 +73,8 @@ export interface Installation {
 /** The durable record of runs, steps, backups and events. Every method that writes has committed when it resolves. */
 export interface Journal {
   createRun(run: NewRun, plan: Plan): Promise<void>;
+  /** The plan that a run was made with, where the journal itself keeps it: for a host that does not have the run's folder. */
+  frozenPlan(runId: string): Promise<Plan | null>;
   run(id: string): Promise<RunRecord | null>;
   unfinishedRun(): Promise<RunRecord | null>;
   /** Newest first. */
@@ -107,6 +116,10 @@ export interface Journal {
   ladderSteps(): Promise<readonly LadderStep[]>;
   /** Records ladders with the steps that they begin with, in one commit: what was recorded of them is replaced. */
   adoptLadders(ladders: readonly { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] }[]): Promise<void>;
+  /** Records that somebody has accepted what a ladder's applied steps are now, in one commit: their SHA-256 count from then on. */
+  acceptChecksums(accepted: readonly AcceptedChecksum[]): Promise<void>;
+  /** The newest first. */
+  acceptedChecksums(): Promise<readonly AcceptedChecksum[]>;
   events(runId: string, afterSeq?: number): Promise<readonly UpgradeEvent[]>;
   /** Kept in memory until the next commit, or `flush`. */
   appendEvent(event: UpgradeEvent): void;

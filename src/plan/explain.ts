@@ -9,17 +9,21 @@ type DocumentStep = DocumentTransition['steps'][number];
 /** Lines without colours and without findings; the caller adds both. */
 export function textOf(document: PlanDocument): readonly string[] {
   const { product, from, to, direction, transitions, estimatedDurationSeconds, backup, restarts, ladders, hash } = document;
-  const steps = transitions.reduce((sum, transition) => sum + transition.steps.length, 0);
-  if (from === to) return [`${product} is at ${from}: there is nothing to do.`];
+  const steps = [...transitions, ...ladders].reduce((sum, part) => sum + part.steps.length, 0);
+  if (from === to && ladders.length === 0) return [`${product} is ${from === null ? 'up to date' : `at ${from}`}: there is nothing to do.`];
   return [
-    `${product}: ${from} → ${to}${direction === 'down' ? ' (downgrade)' : ''}`,
-    `${counted(transitions.length, 'transition')}, ${counted(steps, 'step')}${estimatedDurationSeconds === null ? '' : `, about ${duration(estimatedDurationSeconds)}`}`,
-    ...(transitions.length === 0 ? ['', 'No transition is needed: only the version changes.'] : []),
+    from === to ? `${product}: ladders` : `${product}: ${from} → ${to}${direction === 'down' ? ' (downgrade)' : ''}`,
+    `${from === to ? '' : `${counted(transitions.length, 'transition')}, `}${counted(steps, 'step')}${estimatedDurationSeconds === null ? '' : `, about ${duration(estimatedDurationSeconds)}`}`,
+    ...(transitions.length === 0 && ladders.length === 0 ? ['', 'No transition is needed: only the version changes.'] : []),
     ...transitions.flatMap((transition) => ['', ...transitionLines(transition)]),
+    ...ladders.flatMap(({ name, from: below, height, steps: rungs }) => [
+      '',
+      `ladder ${name}  ${below} → ${height}`,
+      ...rungs.map(stepLine),
+    ]),
     '',
     `Backup    ${backup.sources.length === 0 ? 'nothing' : `${backup.sources.join(', ')} (about ${size(backup.estimatedBytes)})`}`,
     `Restarts  ${restarts.length === 0 ? 'none' : restarts.join(', ')}`,
-    ...(ladders.length === 0 ? [] : [`Ladders   ${ladders.map(({ name, height }) => `${name} to ${height}`).join(', ')}`]),
     `Plan      ${hash}`,
   ];
 }

@@ -1,6 +1,6 @@
 // Makes the plan: the frozen list of transitions and steps, with a hash over everything that decides what is executed. Pure; hashing is given.
 import { fail, failure, UpgradeError } from '../model/failure.ts';
-import type { Plan, Transition } from '../model/plan.ts';
+import type { Plan, Transition, VersionTransition } from '../model/plan.ts';
 import type { Version } from '../model/version.ts';
 import { choosePath, type PathRequest } from './choose-path.ts';
 import type { Edge } from './graph.ts';
@@ -8,7 +8,7 @@ import type { Edge } from './graph.ts';
 export interface PlanRequest extends Omit<PathRequest, 'transitions'> {
   readonly product: string;
   /** With their steps; those off the path may be missing where `graph` is given. */
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly VersionTransition[];
   /** All transitions, to choose the path by. Default: `transitions`. */
   readonly graph?: readonly Edge[] | undefined;
   /** Hex SHA-256 of a text. */

@@ -21,6 +21,13 @@ export function ordersOf(plan: Plan, copies: string, action: StepOrder['action']
   });
 }
 
+/** A plan of nothing but climbs whose steps stay when a later one fails. */
+export function keepsWhatIsDone({ transitions }: Plan): boolean {
+  return (
+    transitions.length > 0 && transitions.every(({ climb }) => climb !== null && climb.onFailure === 'keep' && climb.direction === 'up')
+  );
+}
+
 /** Steps whose outcome is decided by a marker row alone: their intents and outcomes may share commits. */
 export function isDecidedByMarker(step: Step): boolean {
   return step.kind === 'sql' ? step.transaction : step.isDatabaseOnly;

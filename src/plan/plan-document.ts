@@ -1,6 +1,18 @@
 // The document of `upgrade plan --json`: what will run, what it touches, and what was found. Pure.
-import { stepsOf, type Finding, type Plan, type StepKind } from '../model/plan.ts';
+import { stepsOf, type Finding, type Plan, type StepKind, type Transition } from '../model/plan.ts';
 import type { Version } from '../model/version.ts';
+
+interface PlannedSteps {
+  readonly steps: readonly {
+    readonly id: string;
+    readonly kind: StepKind;
+    readonly sha256: string;
+    readonly description: string;
+    readonly reversible: boolean;
+    readonly requiresRestart: readonly string[];
+    readonly estimatedDurationSeconds: number | null;
+  }[];
+}
 
 export interface PlanDocument {
   readonly product: string;
@@ -8,27 +20,25 @@ export interface PlanDocument {
   readonly to: Version | null;
   readonly direction: Plan['direction'];
   readonly hash: string;
-  readonly transitions: readonly {
+  readonly transitions: readonly ({
     readonly id: string;
     readonly from: Version;
     readonly to: Version;
     readonly description: string;
     readonly breaking: boolean;
-    readonly steps: readonly {
-      readonly id: string;
-      readonly kind: StepKind;
-      readonly sha256: string;
-      readonly description: string;
-      readonly reversible: boolean;
-      readonly requiresRestart: readonly string[];
-      readonly estimatedDurationSeconds: number | null;
-    }[];
-  }[];
+  } & PlannedSteps)[];
   /** Names of services, in the order of the configuration. */
   readonly restarts: readonly string[];
   readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
-  /** Heights that the target version asks for. */
-  readonly ladders: readonly { readonly name: string; readonly height: number }[];
+  /** The parts of ladders that are climbed, in running order. */
+  readonly ladders: readonly (PlannedSteps & {
+    readonly name: string;
+    readonly direction: Plan['direction'];
+    /** Before. */
+    readonly from: number;
+    /** Afterwards. */
+    readonly height: number;
+  })[];
   readonly estimatedDurationSeconds: number | null;
   readonly findings: readonly Finding[];
 }
@@ -36,13 +46,11 @@ export interface PlanDocument {
 export interface PlanSurroundings {
   readonly findings: readonly Finding[];
   readonly backup: PlanDocument['backup'];
-  /** Default: the heights that the transitions name. */
-  readonly ladders?: PlanDocument['ladders'];
   /** Names of all configured services, in order: what `*` stands for. */
   readonly services?: readonly string[];
 }
 
-export function planDocument(plan: Plan, { services, backup, ladders = [], findings }: PlanSurroundings): PlanDocument {
+export function planDocument(plan: Plan, { services, backup, findings }: PlanSurroundings): PlanDocument {
   const { product, from, to, direction, hash, transitions } = plan;
   return {
     product,
@@ -50,26 +58,26 @@ export function planDocument(plan: Plan, { services, backup, ladders = [], findi
     to,
     direction,
     hash,
-    transitions: transitions.map((transition) => ({
-      id: transition.id,
-      // In the direction in which it runs.
-      from: direction === 'up' ? transition.from : transition.to,
-      to: direction === 'up' ? transition.to : transition.from,
-      description: transition.description,
-      breaking: transition.breaking || transition.steps.some((step) => step.breaking),
-      steps: transition.steps.map((step) => ({
-        id: step.id,
-        kind: step.kind,
-        sha256: step.sha256,
-        description: step.description,
-        reversible: step.isReversible,
-        requiresRestart: step.requiresRestart,
-        estimatedDurationSeconds: seconds(step.estimatedDurationMs),
-      })),
-    })),
+    transitions: transitions.flatMap((transition) => {
+      if (transition.from === null || transition.to === null || transition.climb !== null) return [];
+      return {
+        id: transition.id,
+        // In the direction in which it runs.
+        from: direction === 'up' ? transition.from : transition.to,
+        to: direction === 'up' ? transition.to : transition.from,
+        description: transition.description,
+        breaking: transition.breaking || transition.steps.some((step) => step.breaking),
+        steps: plannedSteps(transition),
+      };
+    }),
     restarts: servicesOf(plan, services),
     backup: { sources: backup.sources, estimatedBytes: backup.estimatedBytes },
-    ladders: ladders.length > 0 ? ladders : laddersOf(plan),
+    ladders: transitions.flatMap((transition) => {
+      const { climb } = transition;
+      if (climb === null) return [];
+      const { ladder, fromHeight, toHeight } = climb;
+      return { name: ladder, direction: climb.direction, from: fromHeight, height: toHeight, steps: plannedSteps(transition) };
+    }),
     estimatedDurationSeconds: seconds(estimatedMs(plan)),
     findings,
   };
@@ -87,9 +95,16 @@ function estimatedMs(plan: Plan): number | null {
   return known.length === 0 ? null : known.reduce((sum, ms) => sum + ms, 0);
 }
 
-function laddersOf(plan: Plan): readonly { readonly name: string; readonly height: number }[] {
-  const heights = new Map(plan.transitions.flatMap(({ ladders }) => Object.entries(ladders)));
-  return [...heights].map(([name, height]) => ({ name, height }));
+function plannedSteps({ steps }: Transition): PlannedSteps['steps'] {
+  return steps.map((step) => ({
+    id: step.id,
+    kind: step.kind,
+    sha256: step.sha256,
+    description: step.description,
+    reversible: step.isReversible,
+    requiresRestart: step.requiresRestart,
+    estimatedDurationSeconds: seconds(step.estimatedDurationMs),
+  }));
 }
 
 function seconds(ms: number | null): number | null {

@@ -27,3 +27,21 @@ export function remainingOf(plan: Plan, records: readonly StepRecord[]): Remaini
     applied: those((status) => status === 'applied'),
   };
 }
+
+/** The plan without what is not applied: what a run that stopped at a failing step leaves behind. */
+export function appliedPart(plan: Plan, records: readonly StepRecord[]): Plan {
+  const applied = new Set(records.filter(({ status }) => status === 'applied').map(({ stepId }) => stepId));
+  return {
+    ...plan,
+    transitions: plan.transitions.map((transition) => {
+      const { climb } = transition;
+      const steps = transition.steps.filter(({ id }) => applied.has(id));
+      const numbers = new Set(steps.map(({ number }) => number));
+      return {
+        ...transition,
+        steps,
+        climb: climb === null ? null : { ...climb, rungs: climb.rungs.filter(({ number }) => numbers.has(number)) },
+      };
+    }),
+  };
+}

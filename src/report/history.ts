@@ -3,7 +3,7 @@ import type { UpgradeEvent } from '../model/event.ts';
 import type { Failure } from '../model/failure.ts';
 import type { RunRecord, StepRecord } from '../model/run.ts';
 import { renderFailure } from './failures.ts';
-import { count, createInk, duration, hanging, marks, moment, padEnd, spread, width } from './layout.ts';
+import { count, createInk, duration, hanging, marks, moment, padEnd, spread, wayOf, width } from './layout.ts';
 import type { Ink } from './layout.ts';
 import { outcomeMark, outcomeText, stepMark } from './outcome-text.ts';
 import { sanitize } from './sanitize.ts';
@@ -75,10 +75,6 @@ export function renderRun(view: RunView, { ink = createInk(false), columns = 80 
     ),
     ...failures.flatMap((failure) => ['', ...renderFailure(failure, { ink, columns })]),
   ];
-}
-
-function wayOf({ from, to }: Run): string {
-  return `${from} ${marks.arrow} ${to}`;
 }
 
 /** From clock to clock, for people; nothing is decided by it. */

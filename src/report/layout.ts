@@ -156,3 +156,15 @@ function isWide(segment: string): boolean {
     segment,
   );
 }
+
+/** `0.1.0 → 0.2.0`; a run of ladders has no way between versions. */
+export function wayOf({ from, to }: { readonly from: string | null; readonly to: string | null }): string {
+  if (from !== to) return `${from ?? '?'} ${marks.arrow} ${to ?? '?'}`;
+  return from === null ? 'ladders' : `ladders at ${from}`;
+}
+
+/** `main@23`, the part of a ladder that is climbed, as people say it. */
+export function ladderPart(transition: string): string {
+  const [, name = transition, height = '', down] = /^(.*)@(\d+)(-down)?$/.exec(transition) ?? [];
+  return `ladder ${name} ${down === undefined ? `up to ${height}` : `down from ${height}`}`;
+}

@@ -1,6 +1,6 @@
 // The lines about transitions and steps: what each is for, how long it took, and of one that fails the last things that it said.
 import type { UpgradeEvent } from '../model/event.ts';
-import { count, marks } from './layout.ts';
+import { count, ladderPart, marks, wayOf } from './layout.ts';
 import type { Screen } from './screen.ts';
 
 type EventOf<T extends UpgradeEvent['type']> = Extract<UpgradeEvent, { readonly type: T }>;
@@ -36,7 +36,7 @@ export function createStepLines(screen: Screen): StepLines {
   return {
     transition(event) {
       transition = event?.transition ?? null;
-      if (event !== null) screen.print(`  ${event.from} ${marks.arrow} ${event.to}`);
+      if (event !== null) screen.print(`  ${event.transition.includes('@') ? ladderPart(event.transition) : wayOf(event)}`);
     },
     started({ step, action, description }) {
       going.set(step, { description, output: [] });

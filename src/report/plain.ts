@@ -2,7 +2,7 @@
 // Quiet prints that end only where something is wrong; verbose prints every line of the steps' output.
 import type { UpgradeEvent } from '../model/event.ts';
 import type { PhaseName } from '../model/run.ts';
-import { bytes, count, marks } from './layout.ts';
+import { bytes, count, marks, wayOf } from './layout.ts';
 import type { Ink } from './layout.ts';
 import type { Output } from './output.ts';
 import { findingLine, probeLine, restoredLine, serviceLine } from './plain-checks.ts';
@@ -43,7 +43,7 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
     switch (event.type) {
       case 'run-started': {
         const size = `${count(event.steps, 'step')}${event.resumed ? ', taken up again' : ''}`;
-        screen.print(`${ink.strong(event.product)}  ${event.from} ${marks.arrow} ${event.to}  ${ink.quiet(size)}`);
+        screen.print(`${ink.strong(event.product)}  ${wayOf(event)}  ${ink.quiet(size)}`);
         return screen.print('');
       }
       case 'phase-started':

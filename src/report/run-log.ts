@@ -126,7 +126,7 @@ function levelOf(event: UpgradeEvent): 'debug' | 'info' | 'warn' | 'error' {
 function headline(event: UpgradeEvent): string {
   switch (event.type) {
     case 'run-started':
-      return `${event.product} ${event.from} to ${event.to}`;
+      return `${event.product} ${event.from === event.to ? 'ladders' : `${event.from} to ${event.to}`}`;
     case 'phase-started':
       return `${event.phase} begins`;
     case 'phase-finished':

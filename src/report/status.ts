@@ -3,7 +3,7 @@ import type { Failure } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import { renderFailures } from './failures.ts';
-import { bytes, count, createInk, hanging, marks, moment } from './layout.ts';
+import { bytes, count, createInk, hanging, marks, moment, wayOf } from './layout.ts';
 import type { Ink } from './layout.ts';
 import { outcomeText } from './outcome-text.ts';
 import { labelled } from './table.ts';
@@ -44,10 +44,7 @@ export function renderStatus(
   const facts = [
     ...(lastRun === null || lastRun.id === run?.id
       ? []
-      : label(
-          'Last run',
-          `${lastRun.from} ${marks.arrow} ${lastRun.to}, ${outcomeText(lastRun.outcome)} ${moment(lastRun.finishedAt ?? lastRun.startedAt)}`,
-        )),
+      : label('Last run', `${wayOf(lastRun)}, ${outcomeText(lastRun.outcome)} ${moment(lastRun.finishedAt ?? lastRun.startedAt)}`)),
     ...(newest === undefined
       ? []
       : label('Backups', `${backups.length}, the newest of ${moment(newest.createdAt)} (${bytes(newest.bytes)})`)),
@@ -65,7 +62,7 @@ export function renderStatus(
 }
 
 function runLines(run: Run | null, lock: StatusView['lock'], ink: Ink, columns: number): readonly string[] {
-  const way = run === null ? '' : `${run.from} ${marks.arrow} ${run.to}`;
+  const way = run === null ? '' : wayOf(run);
   if (lock !== null) {
     const who = [
       lock.pid === null ? 'a process' : `PID ${lock.pid}`,

@@ -37,13 +37,15 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
 function headline(result: ResultDocument, ink: Ink): { readonly mark: string; readonly now: string; readonly how: string } {
   const { from, to, version } = result;
   const isDown = from !== null && to !== null && compareVersions(from, to) > 0;
-  const way = `The ${isDown ? 'downgrade' : 'upgrade'}${to === null ? '' : ` to ${to}`}`;
+  // A run of ladders begins and ends at one version.
+  const isClimb = from === to;
+  const way = isClimb ? 'The climb' : `The ${isDown ? 'downgrade' : 'upgrade'} to ${to}`;
   const ended = /^(STEP_)?CANCELLED$/.test(result.failure?.code ?? '') ? 'was cancelled' : 'failed';
   switch (result.outcome) {
     case 'committed':
-      return { mark: ink.good(marks.done), now: `is at ${version ?? to} now`, how: '' };
+      return { mark: ink.good(marks.done), now: isClimb ? 'has climbed its ladders' : `is at ${version ?? to} now`, how: '' };
     case 'nothing-to-do':
-      return { mark: ink.good(marks.done), now: `is at ${version ?? to}`, how: 'Nothing to do.' };
+      return { mark: ink.good(marks.done), now: version === null ? 'is up to date' : `is at ${version}`, how: 'Nothing to do.' };
     case 'refused':
       return {
         mark: ink.bad(marks.failed),
@@ -51,7 +53,11 @@ function headline(result: ResultDocument, ink: Ink): { readonly mark: string; re
         how: `${way} was refused. Nothing was changed.`,
       };
     case 'rolled-back':
-      return { mark: ink.back(marks.back), now: `is at ${version ?? from}, as before`, how: `${way} ${ended} and was rolled back.` };
+      return {
+        mark: ink.back(marks.back),
+        now: version === null ? 'is as before' : `is at ${version}, as before`,
+        how: `${way} ${ended} and was rolled back.`,
+      };
     case 'stopped':
       return {
         mark: ink.bad(marks.failed),
@@ -61,20 +67,20 @@ function headline(result: ResultDocument, ink: Ink): { readonly mark: string; re
     case 'stranded':
       return {
         mark: ink.bad(`${marks.failed} STRANDED:`),
-        now: from === null || to === null ? 'is in between' : `is between ${from} and ${to}`,
+        now: isClimb ? 'is in between' : `is between ${from} and ${to}`,
         how: `${way} ${ended}, and the way back could not be completed. Everything that tells of it is kept; change nothing by hand before you have read on.`,
       };
   }
 }
 
-function committed({ from, steps, services, probes, backup }: ResultDocument): readonly string[] {
+function committed({ from, to, steps, services, probes, backup }: ResultDocument): readonly string[] {
   const parts = [
     count(steps.length, 'step'),
     services.length > 0 ? `${count(services.length, 'service')} up` : null,
     probes.length > 0 ? `${count(probes.length, 'probe')} passed` : null,
     backup === null ? null : `backup ${backup.id} (${bytes(backup.bytes)})`,
   ].filter((part) => part !== null);
-  return [`${from === null ? '' : `Was at ${from}. `}${parts.join(', ')}.`];
+  return [`${from === null || from === to ? '' : `Was at ${from}. `}${parts.join(', ')}.`];
 }
 
 function failed({ failure, failures }: ResultDocument, { ink, columns, hasEvidence }: SummaryOptions): readonly string[] {

@@ -10,7 +10,7 @@ import { systemClock } from '../system-clock.ts';
 import { openInstallation } from './journals.ts';
 
 /** What can be used without the lock: all of it only reads until it is told to change something. */
-export type ReadingPorts = Pick<Ports, 'backups' | 'databases' | 'services' | 'probes' | 'installation' | 'clock'>;
+export type ReadingPorts = Pick<Ports, 'backups' | 'databases' | 'services' | 'probes' | 'installation' | 'oldRecords' | 'clock'>;
 
 export function createAdapters(config: Config): ReadingPorts {
   const scrub = createScrubber(config.secrets);
@@ -22,6 +22,8 @@ export function createAdapters(config: Config): ReadingPorts {
     services: createServiceControl({ config, clock, scrub }),
     probes: createProbeRunner({ config, clock, scrub }),
     installation: openInstallation(config),
+    // Loaded by the few that need it.
+    oldRecords: { write: async (climbs) => (await import('./write-back.ts')).writeBack(config, climbs) },
   };
 }
 

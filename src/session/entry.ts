@@ -13,6 +13,7 @@ import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import { heldBy } from './lock-holder.ts';
+import { keepsWhatIsDone } from '../plan/orders.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
 
@@ -27,18 +28,28 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
     plan,
     runId,
     canTurnBack: true,
-    input: { entry: 'new', course: 'forwards', hasTouchedInstallation: false, isTriedTooOften: false, failure: null },
+    input: {
+      entry: 'new',
+      course: 'forwards',
+      hasTouchedInstallation: false,
+      isTriedTooOften: false,
+      keepsWhatIsDone: keepsWhatIsDone(plan),
+      failure: null,
+    },
     async prepare(hold, events): Promise<PreflightVerdict> {
       await refuseWhileUnfinished(config);
-      if (isNothingToDo(plan)) return { kind: 'nothing-to-do' };
-      const findings = await findingsFor(config, adapters, prepared);
+      const nothing = isNothingToDo(plan);
+      const findings = nothing ? prepared.findings : await findingsFor(config, adapters, prepared);
       for (const finding of findings) events.emit({ type: 'finding', finding });
       const problems = blocking(findings);
       if (problems.length > 0) throw new UpgradeError(problems);
+      if (nothing && prepared.accepted.length === 0) return { kind: 'nothing-to-do' };
       // Up to here nothing was written, not even the state folder.
       const journal = await hold();
       await refuseOpenRun(journal);
       const installed = await adapters.installation.readVersion();
+      if (prepared.accepted.length > 0) await journal.acceptChecksums(prepared.accepted);
+      if (nothing) return { kind: 'nothing-to-do' };
       if (installed !== null && installed !== plan.from)
         throw fail('VERSION_CHANGED', { expected: plan.from ?? 'none', actual: installed }, { phase: 'preflight' });
       writeDurably(path.join(runDir(config, runId), 'plan.json'), JSON.stringify(plan));
@@ -74,6 +85,7 @@ export async function resumedRun(config: Config, course: ResumeCourse): Promise<
       course: course === 'backward' ? 'backwards' : run.course,
       hasTouchedInstallation: hasBegunSteps,
       isTriedTooOften: run.attempts >= mostForwardAttempts,
+      keepsWhatIsDone: keepsWhatIsDone(plan),
       failure: run.failure,
     },
     async prepare(hold, events): Promise<PreflightVerdict> {

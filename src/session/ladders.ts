@@ -3,8 +3,9 @@ import { readFolderLadder } from '../discover/ladder-folder.ts';
 import { readIndexLadder } from '../discover/ladder-index.ts';
 import type { Config, LadderConfig } from '../model/config.ts';
 import type { Failure } from '../model/failure.ts';
-import type { LadderBaseline, LadderOnDisk, LadderStep } from '../model/ladder.ts';
+import type { LadderOnDisk, LadderStep } from '../model/ladder.ts';
 import type { Finding } from '../model/plan.ts';
+import { ladderState } from '../plan/ladder-state.ts';
 
 export interface LadderStatus {
   readonly name: string;
@@ -16,11 +17,6 @@ export interface LadderStatus {
   readonly pending: number;
 }
 
-export interface LaddersRecord {
-  readonly baselines: readonly LadderBaseline[];
-  readonly steps: readonly LadderStep[];
-}
-
 export function readLadder(ladder: string, config: LadderConfig): LadderOnDisk {
   return config.kind === 'index'
     ? readIndexLadder({ ladder, index: config.index, dir: config.dir })
@@ -29,21 +25,14 @@ export function readLadder(ladder: string, config: LadderConfig): LadderOnDisk {
 
 export function ladderStatuses(
   config: Pick<Config, 'ladders'>,
-  { baselines, steps }: LaddersRecord,
+  steps: readonly LadderStep[],
 ): { readonly ladders: readonly LadderStatus[]; readonly problems: readonly Failure[] } {
   const problems: Failure[] = [];
   const ladders = Object.entries(config.ladders).map(([name, ladder]): LadderStatus => {
     const onDisk = readLadder(name, ladder);
     problems.push(...asFailures(onDisk.problems.filter(({ level }) => level === 'block')));
-    const applied = new Set(steps.filter((step) => step.ladder === name).map(({ number }) => number));
-    // Of an index ladder the order of the array counts: its last number need not be its highest.
-    const height = baselines.find((baseline) => baseline.ladder === name)?.height ?? Math.max(0, ...applied);
-    return {
-      name,
-      height,
-      latest: onDisk.files.at(-1)?.number ?? 0,
-      pending: onDisk.files.filter(({ number }) => !applied.has(number)).length,
-    };
+    const { height, pending } = ladderState({ ladder: name, kind: ladder.kind, files: onDisk.files, recorded: steps });
+    return { name, height, latest: onDisk.files.at(-1)?.number ?? 0, pending: pending.length };
   });
   return { ladders, problems };
 }

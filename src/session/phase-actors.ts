@@ -2,6 +2,7 @@
 import { backup } from '../../phases/backup.ts';
 import { commit } from '../../phases/commit.ts';
 import { discovery } from '../../phases/discovery.ts';
+import { keep } from '../../phases/keeping.ts';
 import { orchestration } from '../../phases/orchestration.ts';
 import { restart } from '../../phases/restart.ts';
 import { rollback } from '../../phases/rollback.ts';
@@ -54,5 +55,6 @@ export function phaseActors({ run, events, clock, ports, preflight, canTurnBack 
     verify: forwards('verify', (open) => verify(open, run)),
     commit: forwards('commit', (open) => commit(open, run)),
     rollback: (cause) => recorded('rollback', 'backwards', cause, (open) => rollback(open, backwards, cause)),
+    keep: (cause) => recorded('rollback', 'backwards', cause, (open) => keep(open, backwards, cause)),
   };
 }

@@ -6,6 +6,7 @@ import { finding, preflight, type PreflightFacts } from '../../phases/preflight.
 import { appliedChecksums } from '../discover/applied-checksums.ts';
 import { readTransitionGraph, readTransitions, type ReadTransitions, type TransitionGraph } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
+import type { AcceptedChecksum } from '../model/ladder.ts';
 import { failure, UpgradeError, type Failure } from '../model/failure.ts';
 import { stepsOf, type Finding, type Plan, type TransitionHeader } from '../model/plan.ts';
 import { parseVersion, type Version } from '../model/version.ts';
@@ -16,8 +17,9 @@ import { describeModules } from '../steps/describe.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
+import type { ClimbOptions } from './ladder-plans.ts';
 
-export interface PlanOptions {
+export interface PlanOptions extends ClimbOptions {
   readonly from?: string;
   readonly to?: string;
   readonly allowDowngrade?: boolean;
@@ -29,6 +31,8 @@ export interface PreparedPlan extends Plan {
   readonly graph: readonly TransitionHeader[];
   readonly findings: readonly Finding[];
   readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
+  /** Checksums of applied steps that somebody accepts with this run. */
+  readonly accepted: readonly AcceptedChecksum[];
 }
 
 /** Throws everything that is wrong with the migrations at once, or why there is no way to the target. */
@@ -57,13 +61,27 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   if (read.problems.length > 0) throw new UpgradeError(read.problems);
   const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
   if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
-  const estimate = await adapters.backups.estimate(stepsOf(made.plan).flatMap((step) => step.backup));
+  const heights = committed.map(({ transition, runId }) => ({
+    transition,
+    runId,
+    ladders: graph.find(({ id }) => id === transition)?.ladders ?? {},
+  }));
+  const { withClimbs } = await import('./climbs.ts');
+  const climbed = await withClimbs(config, made.plan, { committed: heights, options, now: adapters.clock.now() });
+  const estimate = await adapters.backups.estimate(stepsOf(climbed.plan).flatMap((step) => step.backup));
   const findings = [
     ...read.findings,
+    ...climbed.findings,
     ...targetFindings(made.plan),
     ...made.assumed.map((transition) => finding('warn', failure('DOWNGRADE_ASSUMED', { transition }))),
   ];
-  return { ...made.plan, graph, findings, backup: { sources: estimate.sources, estimatedBytes: estimate.bytes } };
+  return {
+    ...climbed.plan,
+    graph,
+    findings,
+    accepted: climbed.accepted,
+    backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
+  };
 }
 
 /** The whole preflight: what reading found, and what the machine, databases and services say. */
@@ -103,13 +121,13 @@ export function blocking(findings: readonly Finding[]): readonly Failure[] {
   return findings.flatMap(({ level, ...problem }) => (level === 'block' ? [{ ...problem, phase: 'preflight' } as Failure] : []));
 }
 
-function sha256(text: string): string {
+export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
 function nothingToDo(config: Config, version: Version, graph: readonly TransitionHeader[]): PreparedPlan {
   const plan = { product: config.product, from: version, to: version, direction: 'up' as const, transitions: [] };
-  return { ...plan, hash: planHash(plan, sha256), graph, findings: [], backup: { sources: [], estimatedBytes: 0 } };
+  return { ...plan, hash: planHash(plan, sha256), graph, findings: [], accepted: [], backup: { sources: [], estimatedBytes: 0 } };
 }
 
 type Committed = readonly { readonly transition: string; readonly runId: string }[];

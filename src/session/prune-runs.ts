@@ -8,7 +8,8 @@ import { runDir } from './held-run.ts';
 
 export async function pruneRunFiles(config: Pick<Config, 'state' | 'backup'>, journal: Journal): Promise<void> {
   const runs = await journal.runs();
-  const applied = new Set((await journal.committedPath()).map(({ runId }) => runId));
+  const [transitions, rungs] = await Promise.all([journal.committedPath(), journal.ladderSteps()]);
+  const applied = new Set([...transitions, ...rungs].map(({ runId }) => runId));
   const recent = new Set(runs.slice(0, config.backup.keep).map(({ id }) => id));
   for (const { id, outcome } of runs) {
     if (outcome === null || outcome === 'stranded') continue;

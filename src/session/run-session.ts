@@ -12,6 +12,7 @@ import type { Outcome, ResultDocument } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { createEventBus, type EventBus } from '../report/event-bus.ts';
 import { createScrubber, scrubValue } from '../report/scrub.ts';
+import { appliedPart } from '../plan/remaining.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { holdRun, runDir, type HeldRun } from './held-run.ts';
@@ -98,6 +99,7 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
     const journal = held?.journal ?? null;
     const isRecorded = journal !== null && (await journal.run(runId)) !== null;
     const version = await versionNow();
+    const steps = isRecorded ? await journal.stepRecords(runId) : [];
     const causes = input.failure === null ? failures : [input.failure, ...failures];
     const document = result.document({
       outcome,
@@ -113,12 +115,17 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
           : rollbackFailure === null
             ? causes
             : [rollbackFailure, ...causes.filter((cause) => cause !== rollbackFailure)],
-      steps: isRecorded ? await journal.stepRecords(runId) : [],
+      steps,
     });
     const told = scrub === null ? document : scrubValue(document, scrub);
     bus.emit({ type: 'run-finished', outcome, result: told });
     if (!isRecorded) return told;
-    await journal.finishRun(runId, outcome, told, outcome === 'committed' ? plan : undefined);
+    await journal.finishRun(
+      runId,
+      outcome,
+      told,
+      outcome === 'committed' ? plan : outcome === 'stopped' ? appliedPart(plan, steps) : undefined,
+    );
     await prune(journal);
     return told;
   }

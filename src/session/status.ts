@@ -39,10 +39,9 @@ export type RunSummary = Pick<
 >;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
-  const { runs, backups, baselines, steps } = await readJournal(config, async (journal) => ({
+  const { runs, backups, steps } = await readJournal(config, async (journal) => ({
     runs: (await journal?.runs(1)) ?? [],
     backups: (await journal?.backups()) ?? [],
-    baselines: (await journal?.ladderBaselines()) ?? [],
     steps: (await journal?.ladderSteps()) ?? [],
   }));
   const last = runs[0] ?? null;
@@ -59,7 +58,7 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   } catch (error) {
     problems.push(...failuresOf(error));
   }
-  const { ladders, problems: ladderProblems } = ladderStatuses(config, { baselines, steps });
+  const { ladders, problems: ladderProblems } = ladderStatuses(config, steps);
   problems.push(...ladderProblems);
   const holder = lockHolder(config.state);
   return {
@@ -67,7 +66,7 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
     version,
     latest: pending?.to ?? version,
     pending: pending?.ids ?? [],
-    state: stateOf(open, problems, pending?.ids ?? []),
+    state: stateOf(open, problems, (pending?.ids.length ?? 0) + ladders.reduce((sum, ladder) => sum + ladder.pending, 0)),
     run: open === null ? null : summary(open),
     lock: holder === null ? null : { host: holder.host, pid: holder.pid, since: holder.since, phase: await phaseOfRun(config) },
     lastRun: last === null ? null : summary(last),
@@ -77,10 +76,10 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   };
 }
 
-function stateOf(open: RunRecord | null, problems: readonly Failure[], pending: readonly string[]): StatusDocument['state'] {
+function stateOf(open: RunRecord | null, problems: readonly Failure[], pending: number): StatusDocument['state'] {
   if (open?.outcome === 'stranded' || problems.length > 0) return 'error';
   if (open !== null) return 'unfinished';
-  return pending.length > 0 ? 'pending' : 'up-to-date';
+  return pending > 0 ? 'pending' : 'up-to-date';
 }
 
 export function summary({

@@ -13,7 +13,14 @@ const forwards = ['preflight', 'backup', 'discovery', 'orchestration', 'restart'
 const endings = ['goes on', 'nothing to do', 'fails', 'is asked to stop', 'stops', 'throws a stranger'] as const;
 type Ending = (typeof endings)[number];
 
-const fresh: UpgradeInput = { entry: 'new', course: 'forwards', hasTouchedInstallation: false, isTriedTooOften: false, failure: null };
+const fresh: UpgradeInput = {
+  entry: 'new',
+  course: 'forwards',
+  hasTouchedInstallation: false,
+  isTriedTooOften: false,
+  keepsWhatIsDone: false,
+  failure: null,
+};
 
 interface Told {
   readonly output: UpgradeOutput;
@@ -49,6 +56,7 @@ async function play(input: UpgradeInput, outcomes: Partial<Record<PhaseName, End
     verify: () => end('verify'),
     commit: () => end('commit'),
     rollback: () => end('rollback'),
+    keep: () => end('rollback'),
   };
   const failures: Failure[] = [];
   const output = await runMachine({ input, phases, onFailures: (_, problems) => failures.push(...problems) });
@@ -100,6 +108,28 @@ describe('a whole run', () => {
   });
 });
 
+describe('a run that keeps what is done', () => {
+  const keeping: UpgradeInput = { ...fresh, keepsWhatIsDone: true };
+  test.each(['orchestration', 'restart', 'verify', 'commit'] as const)(
+    'stops where its %s fails, and takes nothing else back',
+    async (phase) => {
+      expect(await play(keeping, { [phase]: 'fails' })).toMatchObject({
+        output: { outcome: 'stopped', failure: { code: 'VERIFY_FAILED' }, rollbackFailure: null },
+      });
+    },
+  );
+  test('is refused where nothing was changed yet', async () => {
+    expect((await play(keeping, { backup: 'fails' })).output.outcome).toBe('refused');
+  });
+  test('is stranded where the failing step cannot be taken back', async () => {
+    expect((await play(keeping, { orchestration: 'fails', rollback: 'fails' })).output.outcome).toBe('stranded');
+  });
+  test('goes on keeping when it was killed while it did', async () => {
+    const resumed: UpgradeInput = { ...keeping, entry: 'resumed', course: 'backwards', hasTouchedInstallation: true };
+    expect(await play(resumed, {})).toMatchObject({ entered: ['rollback'], output: { outcome: 'stopped' } });
+  });
+});
+
 describe('a resumed run', () => {
   const resumed: UpgradeInput = { ...fresh, entry: 'resumed' };
   test('begins with the backup, which knows whether it is done', async () => {
@@ -125,6 +155,7 @@ describe('a resumed run', () => {
       verify: none,
       commit: none,
       rollback: none,
+      keep: none,
       ...phases,
     };
     expect((await runMachine({ input: resumed, phases: all, onFailures: () => undefined })).outcome).toBeNull();
@@ -134,7 +165,7 @@ describe('a resumed run', () => {
 test('every state is reached, and every path ends in a final one', () => {
   const states = Object.keys(upgradeMachine.states).filter((name) => name !== 'deciding');
   const reached = new Set<string>();
-  for (const input of [fresh, { ...fresh, entry: 'resumed' as const, course: 'backwards' as const }]) {
+  for (const input of [fresh, { ...fresh, keepsWhatIsDone: true }, { ...fresh, entry: 'resumed' as const, course: 'backwards' as const }]) {
     for (const { state } of getShortestPaths(upgradeMachine, {
       input,
       events: ({ value, status }) => (status === 'active' ? happenings(value) : []),
@@ -170,6 +201,7 @@ describe('whatever the phases do', () => {
     course: fc.constantFrom('forwards' as const, 'backwards' as const),
     hasTouchedInstallation: fc.boolean(),
     isTriedTooOften: fc.boolean(),
+    keepsWhatIsDone: fc.boolean(),
     failure: fc.constant(null),
   });
   const ending = fc.constantFrom(...endings);
@@ -209,6 +241,11 @@ describe('whatever the phases do', () => {
             expect(given.hasTouchedInstallation && given.entry === 'resumed').toBe(false);
             expect(entered).not.toContain('orchestration');
             expect(last !== undefined && ends(last)).toBe(true);
+            break;
+          case 'stopped':
+            expect(given.keepsWhatIsDone).toBe(true);
+            expect(last).toBe('rollback');
+            expect(ends('rollback')).toBe(false);
             break;
           case 'rolled-back':
             expect(last).toBe('rollback');

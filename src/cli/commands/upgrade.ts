@@ -13,7 +13,11 @@ import type { Terminal } from '../terminal.ts';
 
 export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
-  const prepared = await manager.plan(planRequest(flags));
+  return runPlan(manager, await manager.plan(planRequest(flags)), flags, terminal);
+}
+
+/** What every command that runs a plan does with it. */
+export async function runPlan(manager: UpdateManager, prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<number> {
   if (flags.planHash !== undefined && prepared.hash !== flags.planHash)
     throw fail('PLAN_CHANGED', { expected: flags.planHash, actual: prepared.hash });
   if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
@@ -24,8 +28,14 @@ export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<numb
   );
 }
 
-export function planRequest({ from, to, allowDowngrade }: PlanFlags) {
-  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), allowDowngrade: allowDowngrade === true };
+export function planRequest({ from, to, allowDowngrade, outOfOrder, acceptChecksum }: PlanFlags) {
+  return {
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    allowDowngrade: allowDowngrade === true,
+    ...(outOfOrder === undefined ? {} : { outOfOrder }),
+    ...(acceptChecksum === undefined ? {} : { acceptChecksums: acceptChecksum }),
+  };
 }
 
 /** Lets the reporters hear a run, and gives the exit code of its outcome. */
@@ -54,7 +64,11 @@ async function confirm(prepared: PreparedPlan, flags: RunFlags, terminal: Termin
   if (breaking.length > 0) terminal.err(`These transitions break something: ${breaking.join(', ')}.\n`);
   if (irreversible.length > 0)
     terminal.err(`These steps have no backward, and are undone from the backup alone: ${irreversible.join(', ')}.\n`);
-  if (!(await terminal.ask(`Upgrade ${prepared.product} from ${prepared.from} to ${prepared.to}?`))) throw fail('NOT_CONFIRMED', {});
+  const question =
+    prepared.from === prepared.to
+      ? `Climb the ladders of ${prepared.product}?`
+      : `Upgrade ${prepared.product} from ${prepared.from} to ${prepared.to}?`;
+  if (!(await terminal.ask(question))) throw fail('NOT_CONFIRMED', {});
 }
 
 async function startDetached(manager: UpdateManager, prepared: PreparedPlan, flags: RunFlags, terminal: Terminal): Promise<number> {

@@ -28,11 +28,15 @@ export const runFailures = {
   }),
   JOURNAL_WRITE_FAILED: ({ file, reason }: { file: string; reason: string }) => ({
     message: `The journal ${file} could not be written: ${reason}.`,
-    hint: 'Nothing more was done. See to the disk, then run "upgrade resume".',
+    hint: 'Nothing more was done. See to the disk (or the server) that it lies on, then run "upgrade resume".',
   }),
-  JOURNAL_KIND_UNSUPPORTED: ({ kind }: { kind: string }) => ({
-    message: `A journal in ${kind} is not part of this release of Rungs.`,
-    hint: 'Leave "journal" out of upgrade.yaml: the journal is then kept in the state folder.',
+  JOURNAL_LOST_LOCK: ({ server, reason }: { server: string; reason: string }) => ({
+    message: `The lock between the hosts, at ${server}, was lost while the run was going on: ${reason}.`,
+    hint: 'The run stopped where it was and wrote nothing more. "upgrade status" shows whether another host has taken it up; if none has, run "upgrade resume".',
+  }),
+  RUN_ELSEWHERE: ({ step, host }: { step: string; host: string }) => ({
+    message: `Step ${step} ran on host ${host}: what it changed in files is recorded there alone and cannot be undone from here.`,
+    hint: `Run "upgrade rollback" on ${host}. If that host is gone for good, set back by hand what the step changed outside of databases.`,
   }),
   RUN_UNFINISHED: ({
     id,
@@ -133,10 +137,6 @@ export const runFailures = {
   STEP_CANNOT_BE_UNDONE: ({ step }: { step: string }) => ({
     message: `Step ${step} has no backward: a failure after it is undone from the backup alone.`,
     hint: 'Give it a backward if it changes anything that the backup does not hold.',
-  }),
-  LADDER_NOT_CLIMBED: ({ transition, ladder, height }: { transition: string; ladder: string; height: number }) => ({
-    message: `${transition} belongs to height ${height} of ladder ${ladder}; this release of Rungs reads ladders but does not climb them yet.`,
-    hint: `Bring ladder ${ladder} to ${height} with the tool that you use today.`,
   }),
   IMAGES_NOT_SUPPORTED: ({ transition }: { transition: string }) => ({
     message: `${transition} names new container images; this release of Rungs does not recreate containers yet.`,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { planDocument as planSchema } from '../../../schemas/plan-document.ts';
 import { failuresOf } from '../../../src/model/failure.ts';
-import type { Plan, Step, Transition } from '../../../src/model/plan.ts';
+import type { Plan, Step, VersionTransition } from '../../../src/model/plan.ts';
 import type { StepStatus } from '../../../src/model/run.ts';
 import { parseVersion } from '../../../src/model/version.ts';
 import { mermaidOf, textOf } from '../../../src/plan/explain.ts';
@@ -42,7 +42,7 @@ function step(id: string, about: Partial<Step> = {}): Step {
   };
 }
 
-function transition(from: string, to: string, about: Partial<Transition> = {}): Transition {
+function transition(from: string, to: string, about: Partial<VersionTransition> = {}): VersionTransition {
   const id = `v${from}_to_v${to}`;
   return {
     id,
