@@ -57,10 +57,12 @@ export function compareRecord(ladder: string, applied: readonly RecordedStep[], 
   return { gaps, missing, changed, problems };
 }
 
-/** By number; where a file name was recorded, the file must have that name. */
+/** By number, and by name where several have it; where a file name was recorded, the file must have that name. */
 export function fileOf({ number, name }: RecordedStep, files: readonly LadderFile[]): LadderFile | null {
   const same = files.filter((file) => file.number === number);
-  if (!/\.(ts|js|mjs|sql|sh|py)$/.test(name)) return same[0] ?? null;
+  if (!/\.(ts|js|mjs|sql|sh|py)$/.test(name)) {
+    return same.find((file) => file.name === name || file.name.replace(/^\d+_/, '') === name) ?? same[0] ?? null;
+  }
   return same.find(({ file }) => path.basename(file) === path.basename(name)) ?? null;
 }
 

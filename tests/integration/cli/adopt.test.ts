@@ -198,7 +198,7 @@ const cases: readonly Case[] = [
       ),
     height: 5,
     numbers: [1, 3, 5],
-    codes: ['LADDER_DUPLICATE', 'LADDER_GAP', 'LADDER_FILE_MISSING'],
+    codes: ['LADDER_DUPLICATE', 'LADDER_GAP', 'LADDER_UNRECORDED_FILE', 'LADDER_FILE_MISSING'],
     status: { name: 'main', height: 5, latest: 10, pending: 2 },
     also: { gaps: [2], duplicates: [3], missing: [5] },
   },
@@ -275,7 +275,13 @@ test('a ladder that was adopted is refused where its old record says something e
   expect(await ladders(small)).toEqual([{ name: 'main', height: 1, latest: 10, pending: 3 }]);
 });
 
-test.each<{ readonly why: string; readonly make: () => Small; readonly code: string; readonly args?: readonly string[] }>([
+test.each<{
+  readonly why: string;
+  readonly make: () => Small;
+  readonly code: string;
+  readonly args?: readonly string[];
+  readonly exit?: number;
+}>([
   { why: 'an index that is cut off', make: () => withText('{ "migrations": [ { "id": "0000'), code: 'LADDER_INDEX_UNREADABLE' },
   { why: 'an index that is empty', make: () => withText(''), code: 'LADDER_INDEX_UNREADABLE' },
   { why: 'an index without migrations', make: () => withText('{ "metadata": {} }'), code: 'LADDER_INDEX_UNREADABLE' },
@@ -311,6 +317,7 @@ test.each<{ readonly why: string; readonly make: () => Small; readonly code: str
     why: 'a PostgreSQL that does not answer',
     make: () => withLadder('ladders: { main: { dir: db, database: pg } }\n'),
     code: 'POSTGRES_UNREACHABLE',
+    exit: 3,
   },
   { why: 'no database named among several', make: () => withLadder('ladders: { main: { dir: db } }\n'), code: 'LADDER_DATABASE_MISSING' },
   {
@@ -319,14 +326,14 @@ test.each<{ readonly why: string; readonly make: () => Small; readonly code: str
     code: 'LADDER_DIR_MISSING',
   },
   { why: 'no ladders', make: () => makeSmall(), code: 'LADDERS_MISSING' },
-])('refused: $why', async ({ make, code: wanted, args = [] }) => {
+])('refused: $why', async ({ make, code: wanted, args = [], exit = 2 }) => {
   const small = make();
   const before = snapshot(small.dir);
   const { code, found } = await adopt(small, ...args);
   expect(found.failures.map((failure) => failure.code)).toEqual([wanted]);
-  expect(code).toBe(2);
+  expect(code).toBe(exit);
   const text = await small.upgrade(['adopt', ...args]);
-  expect(text.code).toBe(2);
+  expect(text.code).toBe(exit);
   expect(text.stdout + text.stderr).toContain(wanted);
   expect(snapshot(small.dir)).toEqual(before);
 });
@@ -343,7 +350,7 @@ test('one ladder that cannot be adopted keeps all from it; named alone the other
     ),
   );
   const { code, found } = await adopt(small);
-  expect(code).toBe(2);
+  expect(code).toBe(3);
   expect(found.ladders.map(({ name, status }) => [name, status])).toEqual([
     ['main', 'adopted'],
     ['far', 'blocked'],
