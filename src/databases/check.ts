@@ -1,4 +1,4 @@
-// Every database of the config: is it there, sound, and are its foreign keys whole? One finding for each problem, all at once.
+// Every database of the config: is it there, sound, and could it be put back? One finding for each problem, all at once.
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Config, DatabaseConfig } from '../model/config.ts';
@@ -18,7 +18,7 @@ export function createDatabases(config: Pick<Config, 'databases'>): Databases {
 }
 
 async function checkOne(name: string, database: DatabaseConfig): Promise<readonly Finding[]> {
-  if (database.kind !== 'sqlite') return [finding('block', failure('DATABASE_KIND_UNSUPPORTED', { name, kind: database.kind }))];
+  if (database.kind === 'postgres') return (await import('./postgres/check.ts')).checkPostgres(name, database);
   const { file } = database;
   try {
     const found = await stat(file).catch(nullIfMissing);
