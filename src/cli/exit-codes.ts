@@ -35,7 +35,7 @@ const refusals: ReadonlySet<string> = new Set([
   'DETACHED_RUN_DID_NOT_START',
   'LADDER_ALREADY_ADOPTED',
 ]);
-const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_'];
+const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_', 'POSTGRES_'];
 
 export function exitCodeOfResult({ outcome, failure }: Pick<ResultDocument, 'outcome' | 'failure'>): number {
   if (outcome === 'refused' && failure?.code === 'LOCK_HELD') return exitCodes.locked;
@@ -51,7 +51,7 @@ export function exitCodeOfFindings(findings: readonly Finding[]): number {
 
 export function exitCodeOfFailures(failures: readonly Failure[]): number {
   const codes = failures.map(({ code }): string => code);
-  if (codes.includes('INTERNAL') || codes.includes('JOURNAL_WRITE_FAILED')) return exitCodes.bug;
+  if (['INTERNAL', 'JOURNAL_WRITE_FAILED', 'JOURNAL_LOST_LOCK'].some((code) => codes.includes(code))) return exitCodes.bug;
   // A run that lost its journal in the middle can neither be resumed nor put back.
   if (codes.includes('JOURNAL_GONE')) return exitCodes.stranded;
   if (codes.includes('LOCK_HELD')) return exitCodes.locked;

@@ -45,6 +45,8 @@ export interface StepRecord {
   readonly startedAt: string | null;
   readonly durationMs: number | null;
   readonly failure: Failure | null;
+  /** The host that ran it last, where that is another one: what it did to files is not here. */
+  readonly elsewhere?: string;
 }
 
 /** A step that is applied now, and the run that did it. */
