@@ -52,9 +52,9 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
       await hosted.release();
       return undoRecorded(order, options.config, run);
     },
-    removeMarkers: async () => {
+    removeMarkers: async (run) => {
       await hosted.release();
-      await dropMarkers(options.config);
+      await dropMarkers(options.config, run, (message) => options.events.emit({ type: 'warning', message: options.scrub(message) }));
     },
     close: async () => {
       await hosted.close();

@@ -41,8 +41,9 @@ export async function undoRecorded(
 }
 
 /** What was committed with its marker is not taken back here. */
-async function isCommitted({ step, action }: StepOrder, config: Config, run: RunContext): Promise<boolean> {
-  const hasMarker = await isMarked(step.id, config, run);
+async function isCommitted(order: StepOrder, config: Config, run: RunContext): Promise<boolean> {
+  const { step, action } = order;
+  const hasMarker = await isMarked(order, config, run);
   if (action === 'apply') return hasMarker;
   return (
     !hasMarker &&

@@ -16,6 +16,8 @@ export interface ConnectOptions {
   readonly name: string;
   /** What `pg_stat_activity` shows. */
   readonly application?: string;
+  /** Queries are sent without waiting for the answers to those before. */
+  readonly isPipelined?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -38,6 +40,7 @@ export async function connectPostgres(target: PostgresTarget, options: ConnectOp
       application_name: options.application ?? 'rungs',
       connectionTimeoutMillis: connectWithinMs,
       keepAlive: true,
+      pipeline: options.isPipelined ?? false,
     });
     client.on('error', () => undefined);
     try {

@@ -17,6 +17,12 @@ export type OwnEnd =
   | { readonly kind: 'exit-code'; readonly code: number }
   | { readonly kind: 'statement'; readonly file: string; readonly line: number | null; readonly error: string };
 
+/** Why rows cannot be put into an order that batches can rely on. */
+export type BatchKeyProblem =
+  | { readonly kind: 'none'; readonly of: string }
+  | { readonly kind: 'missing'; readonly why: string }
+  | { readonly kind: 'null' | 'not-unique' | 'changed'; readonly columns: readonly string[] };
+
 export const stepFailures = {
   LOCK_UNAVAILABLE: ({ file, problems }: { file: string; problems: readonly string[] }) => ({
     message: `The lock ${file} cannot be taken: ${problems.join('; ')}.`,
@@ -77,9 +83,46 @@ export const stepFailures = {
     message: `${file} could not be loaded: ${error}`,
     hint: 'Loading a step must only define it: move what fails, and every top-level await, into forward or backward.',
   }),
-  STEP_SQL_PARTIAL: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
-    message: `${half(step, direction)} failed outside a transaction in ${file}${line === null ? '' : `, line ${line}`}: ${error}`,
-    hint: 'The statements before it stay until they are rolled back or restored. Correct it, and leave out "transaction: false" where you can.',
+  STEP_SQL_PARTIAL: ({
+    step,
+    direction,
+    file,
+    line,
+    error,
+    index,
+  }: Half & { file: string; line: number | null; error: string; index?: string }) => ({
+    message: `${half(step, direction)} failed outside a transaction in ${file}${line === null ? '' : `, line ${line}`}: ${error}${index === undefined ? '' : `. It left the invalid index ${index}`}`,
+    hint:
+      index === undefined
+        ? 'The statements before it stay until they are rolled back or restored. Correct it, and leave out "transaction: false" where you can.'
+        : `Remove what is left of the index before the next try: DROP INDEX CONCURRENTLY ${index};`,
+  }),
+  STEP_NEEDS_NO_TRANSACTION: ({ step, direction, file, line, error }: Half & { file: string; line: number | null; error: string }) => ({
+    message: `${half(step, direction)} has a statement in ${file}${line === null ? '' : `, line ${line}`} that does not work in a transaction: ${error}`,
+    hint: 'Give it a step of its own with the line "-- rungs: { transaction: false }" at the top of the file.',
+  }),
+  STEP_PSQL: ({
+    step,
+    direction,
+    file,
+    line,
+    found,
+    instead,
+  }: Half & { file: string; line: number | null; found: string; instead: string }) => ({
+    message: `${half(step, direction)} uses ${found} in ${file}${line === null ? '' : `, line ${line}`}, which psql understands and a server does not.`,
+    hint: instead,
+  }),
+  STEP_CONNECTION_LOST: ({ step, direction, database, error }: Half & { database: string; error: string }) => ({
+    message: `${half(step, direction)} lost the connection to database ${database}, and did not take effect: ${error}.`,
+    hint: 'See in the log of the server why it ended the connection, then run the upgrade again.',
+  }),
+  STEP_SESSION_STAYS: ({ database, pid }: { database: string; pid: number }) => ({
+    message: `A session of an interrupted step still works in database ${database} (server process ${pid}) and cannot be ended.`,
+    hint: `End it: SELECT pg_terminate_backend(${pid}); what became of the step is only known afterwards.`,
+  }),
+  STEP_MARKER_TABLE: ({ step, database, error }: { step: string; database: string; error: string }) => ({
+    message: `Step ${step} cannot make the table _rungs_marker in database ${database}, which tells after a crash what was committed: ${error}`,
+    hint: 'Let the user of the database create tables in the first schema of its search path: GRANT CREATE ON SCHEMA public TO …',
   }),
   STEP_OWN_TRANSACTION: ({ step, file, line, word }: { step: string; file: string; line: number | null; word: string }) => ({
     message: `Step ${step} has its own ${word} in ${file}${line === null ? '' : `, line ${line}`}, but it already runs in a transaction.`,
@@ -96,9 +139,9 @@ export const stepFailures = {
         : `Step ${step} uses database "${database}", which upgrade.yaml does not have (it has ${known.length === 0 ? 'none' : known.join(', ')}).`,
     hint: 'Name one of the databases of upgrade.yaml, or add it there.',
   }),
-  STEP_DATABASE_KIND: ({ step, database, kind }: { step: string; database: string; kind: string }) => ({
-    message: `Step ${step} uses database "${database}" as SQLite, but it is ${kind}.`,
-    hint: 'Use a SQLite database here.',
+  STEP_DATABASE_KIND: ({ step, database, wanted, kind }: { step: string; database: string; wanted: string; kind: string }) => ({
+    message: `Step ${step} uses database "${database}" as ${wanted}, but it is ${kind}.`,
+    hint: 'Use ctx.sqlite for a SQLite database, and ctx.postgres for a PostgreSQL one.',
   }),
   STEP_DATABASE_OPEN: ({ step, database, file, error }: { step: string; database: string; file: string; error: string }) => ({
     message: `Step ${step} cannot open database "${database}" at ${file}: ${error}`,
@@ -115,6 +158,26 @@ export const stepFailures = {
   STEP_DATABASE_BUSY: ({ step, database, waitedMs }: { step: string; database: string; waitedMs: number }) => ({
     message: `Step ${step} waited ${seconds(waitedMs)} for database "${database}", which another process keeps locked.`,
     hint: 'Stop whatever writes to it during the upgrade (stopDuringUpgrade: true for its service), or raise timeouts.lock.',
+  }),
+  STEP_BATCHES_SIZE: ({ step, direction, size }: Half & { size: string }) => ({
+    message: `${half(step, direction)} calls ctx.batches with the size ${size}, but it must be a whole number from 1 to 100,000.`,
+    hint: 'Between 500 and 5,000 rows are a good size: large enough to be quick, small enough to hold the lock only for a moment.',
+  }),
+  STEP_BATCHES_QUERY: ({ step, direction, problem }: Half & { problem: string }) => ({
+    message: `${half(step, direction)} calls ctx.batches with something that cannot be gone through: ${problem}.`,
+    hint: 'Name a table ({ table, where, columns }), or give one SELECT without LIMIT and OFFSET.',
+  }),
+  STEP_BATCHES_KEY: ({ step, direction, problem }: Half & { problem: BatchKeyProblem }) => ({
+    message: `${half(step, direction)} cannot go through rows in batches: ${batchKeyProblem(problem)}.`,
+    hint: batchKeyHint(problem),
+  }),
+  STEP_BATCHES_DATABASE: ({ step, direction, database, others }: Half & { database: string; others: readonly string[] }) => ({
+    message: `${half(step, direction)} goes through database "${database}" in batches, and changed ${others.map((name) => `"${name}"`).join(', ')} in one of them.`,
+    hint: 'Two databases cannot be committed as one: other databases may only be read inside of ctx.batches. The batch was taken back; change them in a step of their own.',
+  }),
+  STEP_BATCHES_USE: ({ step, direction, problem }: Half & { problem: string }) => ({
+    message: `${half(step, direction)} cannot use ctx.batches like this: ${problem}.`,
+    hint: 'Call it once after the other, each with what it goes through and a function, and in the same order whenever the step is run.',
   }),
   STEP_PATH_OUTSIDE: ({ step, path, target, root }: { step: string; path: string; target: string; root: string }) => ({
     message: `Step ${step} may not touch "${path}": it leads to ${target}, outside the installation ${root}.`,
@@ -145,6 +208,26 @@ export const stepFailures = {
     hint: 'Keep the file. Restore the installation from the backup: "upgrade backup list", then "upgrade backup restore ID".',
   }),
 } satisfies FailureRegistry;
+
+function batchKeyProblem(problem: BatchKeyProblem): string {
+  switch (problem.kind) {
+    case 'none':
+      return `nothing tells the rows of ${problem.of} apart`;
+    case 'missing':
+      return problem.why;
+    case 'null':
+      return `the key (${problem.columns.join(', ')}) is NULL in some of them`;
+    case 'not-unique':
+      return `some of them have the same key (${problem.columns.join(', ')})`;
+    case 'changed':
+      return `it would change their key (${problem.columns.join(', ')}), by which they are found`;
+  }
+}
+
+function batchKeyHint({ kind }: BatchKeyProblem): string {
+  if (kind === 'changed') return 'Change keys in a step of its own, without batches; or go through the rows by another key that stays.';
+  return 'Give "key": one column or several that are never NULL and different in each row, and that the query gives; best those of the primary key.';
+}
 
 function ownEnd(how: OwnEnd): string {
   switch (how.kind) {

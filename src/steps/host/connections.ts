@@ -5,6 +5,8 @@ import type { StatementSync } from 'node:sqlite';
 import { fail, messageOf } from '../../model/failure.ts';
 import { openMarkers } from './markers.ts';
 import type { Markers } from './markers.ts';
+import { createPostgresConnections } from '../postgres/connection.ts';
+import type { PostgresConnections } from '../postgres/connection.ts';
 import type { HostRun } from './protocol.ts';
 
 export interface Connection {
@@ -26,7 +28,9 @@ export interface Connections {
   readonly open: (name: string, stepId: string) => Connection;
   /** Those that are open now. */
   readonly all: () => readonly Connection[];
+  /** Of the SQLite databases. */
   readonly closeAll: () => void;
+  readonly postgres: PostgresConnections;
 }
 
 const keptStatements = 200;
@@ -45,22 +49,24 @@ export function createConnections(run: HostRun): Connections {
       for (const { db } of open.values()) db.close();
       open.clear();
     },
+    postgres: createPostgresConnections(run),
   };
 }
 
-/** The only SQLite database where none is named. Throws STEP_DATABASE_UNKNOWN. */
-export function databaseOf(run: HostRun, name: string | null, stepId: string): string {
+/** The only database (of that kind) where none is named. Throws STEP_DATABASE_UNKNOWN. */
+export function databaseOf(run: HostRun, name: string | null, stepId: string, kind: 'sqlite' | 'postgres' | null = null): string {
   const known = Object.keys(run.databases);
-  const sqlite = known.filter((each) => run.databases[each]?.kind === 'sqlite');
-  const [only] = sqlite;
+  const fitting = known.filter((each) => kind === null || run.databases[each]?.kind === kind);
+  const [only] = fitting;
   if (name !== null && known.includes(name)) return name;
-  if (name === null && sqlite.length === 1 && only !== undefined) return only;
+  if (name === null && fitting.length === 1 && only !== undefined) return only;
   throw fail('STEP_DATABASE_UNKNOWN', { step: stepId, database: name, known }, { step: stepId });
 }
 
 function connect(run: HostRun, name: string, stepId: string): Connection {
   const config = run.databases[databaseOf(run, name, stepId)];
-  if (config?.kind !== 'sqlite') throw fail('STEP_DATABASE_KIND', { step: stepId, database: name, kind: 'PostgreSQL' }, { step: stepId });
+  if (config?.kind !== 'sqlite')
+    throw fail('STEP_DATABASE_KIND', { step: stepId, database: name, wanted: 'SQLite', kind: 'PostgreSQL' }, { step: stepId });
   try {
     return wrap(name, config.file, new DatabaseSync(config.file, { timeout: run.busyMs }));
   } catch (error) {

@@ -22,6 +22,7 @@ let cancelling = new AbortController();
 let isBusy = false;
 let usedChildren = false;
 let sqlStep: typeof import('./sql-step.ts') | null = null;
+let postgresSteps: typeof import('../postgres/sql-steps.ts') | null = null;
 let moduleStep: typeof import('./module-step.ts') | null = null;
 let moduleLoader: typeof import('./module-loader.ts') | null = null;
 
@@ -56,10 +57,10 @@ async function serve(request: HostRequest): Promise<void> {
   if (request.type === 'execute') await execute(request.run, request.orders);
   else if (request.type === 'check') await check(request.run, request.order);
   else if (request.type === 'describe') await describe(request.files);
-  else release();
+  else await release();
   isBusy = false;
   if (!process.connected) process.exit(0);
-  idleTimer = setTimeout(closeConnections, idleMs).unref();
+  idleTimer = setTimeout(() => void closeConnections(), idleMs).unref();
 }
 
 async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void> {
@@ -73,10 +74,8 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
     if (settled.length > 0) send({ type: 'settled', outcomes: settled });
     settled = [];
   };
-  for (const order of orders) {
-    if (isOrphan() || cancelling.signal.aborted) break;
-    const startedAt = performance.now();
-    const failed = order.kind === 'sql' ? await runSql(order, run) : await runModule(order, run);
+  let startedAt = performance.now();
+  const settle = (order: HostOrder, failed: Failure | null): void => {
     const now = performance.now();
     settled.push({
       stepId: order.id,
@@ -84,17 +83,58 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
       durationMs: now - startedAt,
       ...(failed === null ? {} : { failure: failed }),
     });
-    if (failed !== null) break;
-    if (now - flushedAt >= flushEveryMs) {
-      flush();
-      await yieldToEvents(); // Cancelling arrives here.
-    } else {
-      timer ??= setTimeout(flush, flushEveryMs).unref(); // For a module that waits.
+    startedAt = now;
+    if (now - flushedAt >= flushEveryMs) flush();
+    else timer ??= setTimeout(flush, flushEveryMs).unref(); // For a step that waits.
+  };
+  for (let at = 0; at < orders.length;) {
+    if (isOver()) break;
+    const batch = postgresBatch(run, orders, at);
+    if (batch !== null) {
+      postgresSteps ??= await import('../postgres/sql-steps.ts');
+      const open = connectionsFor(run).postgres;
+      const isDone = await postgresSteps.runPostgresSteps({ ...batch, run, connections: open, signal: cancelling.signal, isOver, settle });
+      if (!isDone) break;
+      at += batch.orders.length;
+      continue;
     }
+    const order = orders[at];
+    if (order === undefined) break;
+    startedAt = performance.now();
+    const before = flushedAt;
+    const failed = order.kind === 'sql' ? await runSql(order, run) : await runModule(order, run);
+    settle(order, failed);
+    if (failed !== null) break;
+    if (before !== flushedAt) await yieldToEvents(); // Cancelling arrives here.
+    at += 1;
   }
   if (orders.some(({ kind }) => kind !== 'sql')) endOutput(run);
   flush();
   send({ type: 'finished', usedChildren });
+}
+
+/** SQL steps on one PostgreSQL database that follow each other. */
+function postgresBatch(
+  run: HostRun,
+  orders: readonly HostOrder[],
+  at: number,
+): { readonly database: string; readonly orders: readonly HostOrder[] } | null {
+  const first = orders[at];
+  const database = first?.kind === 'sql' ? postgresOf(run, first) : null;
+  if (database === null) return null;
+  const rest = orders.slice(at);
+  const end = rest.findIndex((order) => order.kind !== 'sql' || postgresOf(run, order) !== database);
+  return { database, orders: end < 0 ? rest : rest.slice(0, end) };
+}
+
+function postgresOf({ databases }: HostRun, { database }: HostOrder): string | null {
+  const [only, ...others] = Object.keys(databases);
+  const name = database ?? (others.length === 0 ? (only ?? null) : null);
+  return name !== null && databases[name]?.kind === 'postgres' ? name : null;
+}
+
+function isOver(): boolean {
+  return isOrphan() || cancelling.signal.aborted;
 }
 
 async function runSql(order: HostOrder, run: HostRun): Promise<Failure | null> {
@@ -117,7 +157,7 @@ async function runModule(order: HostOrder, run: HostRun): Promise<Failure | null
   if (order.code !== null) moduleLoader.useStripped(order.file, order.code);
   enter(order, run);
   // What earlier steps wrote may still lie in a WAL, which would be missing in a copy of the file, and be played into the file that replaces it.
-  if (!order.isDatabaseOnly && reachesFiles(order)) closeConnections();
+  if (!order.isDatabaseOnly && reachesFiles(order)) await closeConnections();
   return runModuleHalf({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
 }
 
@@ -142,7 +182,7 @@ async function check(run: HostRun, order: HostOrder): Promise<void> {
   const { runCheck } = await import('./module-step.ts');
   enter(order, run);
   const checked = await runCheck({ order, run, connections: connectionsFor(run), interruptions, signal: cancelling.signal, send });
-  closeConnections();
+  await closeConnections();
   send({ type: 'checked', ...checked });
   send({ type: 'finished', usedChildren });
 }
@@ -153,21 +193,22 @@ async function describe(files: readonly string[]): Promise<void> {
   send({ type: 'finished', usedChildren });
 }
 
-function release(): void {
-  closeConnections();
+async function release(): Promise<void> {
+  await closeConnections();
   send({ type: 'released' });
 }
 
 function connectionsFor(run: HostRun): Connections {
   if (connections?.runId !== run.runId) {
-    closeConnections();
+    void closeConnections();
     connections = { runId: run.runId, open: createConnections(run) };
   }
   return connections.open;
 }
 
-function closeConnections(): void {
+async function closeConnections(): Promise<void> {
   connections?.open.closeAll();
+  await connections?.open.postgres.closeAll();
 }
 
 function isOrphan(): boolean {

@@ -55,13 +55,6 @@ export function hasMarkerTable(db: DatabaseSync): boolean {
   return db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?").get(markerTable) !== undefined;
 }
 
-/** For who only looks: never makes the table. */
-export function readMarkers(db: DatabaseSync): Pick<Markers, 'find' | 'checkpoint'> {
-  if (!hasMarkerTable(db)) return { find: () => null, checkpoint: () => null };
-  const select = db.prepare(selectSql);
-  return { find: (runId, stepId) => databasesOf(select, runId, stepId), checkpoint: (runId, key) => checkpointOf(select, runId, key) };
-}
-
 const selectSql = `SELECT value FROM main.${markerTable} WHERE run_id = ? AND step_id = ?`;
 
 function databasesOf(select: StatementSync, runId: string, stepId: string): readonly string[] | null {

@@ -1,15 +1,14 @@
 // Runs one half of an SQL step on SQLite. Promises that its statements and its marker row are committed together, or not at all.
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { failure, failuresOf, messageOf } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
-import { splitSql } from '../../model/sql-sections.ts';
-import { packName, unpackSteps } from '../../model/step-pack.ts';
 import { databaseOf, isBusy } from './connections.ts';
 import type { Connection, Connections } from './connections.ts';
 import { suspendForeignKeys } from './foreign-keys.ts';
 import type { HostOrder, HostRun } from './protocol.ts';
-import { foreignKeysPragma, lineAt, splitStatements, transactionWord } from './sql-statements.ts';
+import { lineOf, readScript } from './sql-script.ts';
+import type { SqlScript } from './sql-script.ts';
+import { foreignKeysPragma, splitStatements, transactionWord } from './sql-statements.ts';
 import type { SqlStatement } from './sql-statements.ts';
 
 /** `null` when it is done. Synchronous, as SQLite is: the caller yields between steps. */
@@ -24,32 +23,13 @@ export function runSqlHalf(order: HostOrder, run: HostRun, connections: Connecti
   }
 }
 
-interface Script {
-  /** The whole file, for line numbers. */
-  readonly text: string;
-  readonly sectionOffset: number;
+interface Script extends SqlScript {
   readonly statements: readonly SqlStatement[];
 }
 
 function readHalf(order: HostOrder): Script {
-  const text = textOf(order.file);
-  const section = order.isWhole ? text : order.direction === 'forward' ? splitSql(text).forward : (splitSql(text).backward ?? '');
-  return { text, sectionOffset: text.indexOf(section), statements: splitStatements(section) };
-}
-
-const packs = new Map<string, ReadonlyMap<string, Uint8Array> | null>();
-
-/** Out of the pack of the folder's small steps, if there is one and it has it. */
-function textOf(file: string): string {
-  const dir = dirname(file);
-  let pack = packs.get(dir);
-  if (pack === undefined) {
-    const at = join(dir, packName);
-    pack = existsSync(at) ? unpackSteps(readFileSync(at)) : null;
-    packs.set(dir, pack);
-  }
-  const packed = pack?.get(basename(file));
-  return packed === undefined ? readFileSync(file, 'utf8') : Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength).toString();
+  const script = readScript(order);
+  return { ...script, statements: splitStatements(script.section) };
 }
 
 function runInTransaction(order: HostOrder, run: HostRun, connection: Connection, script: Script): Failure | null {
@@ -108,11 +88,4 @@ function runBare(order: HostOrder, connection: Connection, script: Script): Fail
   if (!connection.isInTransaction()) return null;
   connection.rollback();
   return failure('STEP_SQL_PARTIAL', { ...place, line: null, error: 'it began a transaction and did not end it' }, { step: order.id });
-}
-
-/** Sections are trimmed and may be joined from several, so a statement that is not where it should be is looked for. */
-function lineOf({ text, sectionOffset }: Script, statement: SqlStatement): number | null {
-  const expected = sectionOffset + statement.offset;
-  const offset = sectionOffset >= 0 && text.startsWith(statement.text, expected) ? expected : text.indexOf(statement.text);
-  return offset < 0 ? null : lineAt(text, offset);
 }
