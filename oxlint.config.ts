@@ -19,6 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/steps': ['model', 'databases', 'processes', 'step-api'],
   'src/backup': ['schemas', 'model', 'databases', 'processes'],
   'src/probes': ['model', 'databases', 'processes'],
+  'src/sql-lint': ['model'],
   // Part of the composition root: wires adapters, and is started by nobody but the update manager.
   'src/session': [
     'schemas',
@@ -36,6 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'services',
     'probes',
     'report',
+    'sql-lint',
     'system-clock',
     'cli/main',
   ],
@@ -60,6 +62,7 @@ const ours = [
   'backup',
   'probes',
   'session',
+  'sql-lint',
   'cli',
   'step-api',
   'update-manager',
