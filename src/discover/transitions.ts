@@ -104,6 +104,8 @@ function readHeaders(config: DiscoverConfig): Headers {
   const problems: Failure[] = [...ownershipProblems(dir, statSync(dir), trust)];
   const named: NamedTransition[] = [];
   for (const entry of entries) {
+    // The copies of ladders' steps lie beside those of transitions.
+    if (config.isArchive === true && entry.name.includes('@')) continue;
     const file = path.join(dir, entry.name);
     const isFolder = entry.isDirectory() || (entry.isSymbolicLink() && leadsToFolder(file));
     const read = readFolderName(entry.name, isFolder, { file });

@@ -9,6 +9,7 @@ type DocumentStep = DocumentTransition['steps'][number];
 /** Lines without colours and without findings; the caller adds both. */
 export function textOf(document: PlanDocument): readonly string[] {
   const { product, from, to, direction, transitions, estimatedDurationSeconds, backup, restarts, ladders, hash } = document;
+  const heights = [...new Map(ladders.map(({ name, height }) => [name, `${name} to ${height}`])).values()];
   const steps = [...transitions, ...ladders].reduce((sum, part) => sum + part.steps.length, 0);
   if (from === to && ladders.length === 0) return [`${product} is ${from === null ? 'up to date' : `at ${from}`}: there is nothing to do.`];
   return [
@@ -16,14 +17,13 @@ export function textOf(document: PlanDocument): readonly string[] {
     `${from === to ? '' : `${counted(transitions.length, 'transition')}, `}${counted(steps, 'step')}${estimatedDurationSeconds === null ? '' : `, about ${duration(estimatedDurationSeconds)}`}`,
     ...(transitions.length === 0 && ladders.length === 0 ? ['', 'No transition is needed: only the version changes.'] : []),
     ...transitions.flatMap((transition) => ['', ...transitionLines(transition)]),
-    ...ladders.flatMap(({ name, from: below, height, steps: rungs }) => [
-      '',
-      `ladder ${name}  ${below} → ${height}`,
-      ...rungs.map(stepLine),
-    ]),
+    ...ladders.flatMap(({ name, from: below, height, steps: rungs }) =>
+      rungs.length === 0 ? [] : ['', `ladder ${name}  ${below} → ${height}`, ...rungs.map(stepLine)],
+    ),
     '',
     `Backup    ${backup.sources.length === 0 ? 'nothing' : `${backup.sources.join(', ')} (about ${size(backup.estimatedBytes)})`}`,
     `Restarts  ${restarts.length === 0 ? 'none' : restarts.join(', ')}`,
+    ...(heights.length === 0 ? [] : [`Ladders   ${heights.join(', ')}`]),
     `Plan      ${hash}`,
   ];
 }

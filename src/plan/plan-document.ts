@@ -72,12 +72,7 @@ export function planDocument(plan: Plan, { services, backup, findings }: PlanSur
     }),
     restarts: servicesOf(plan, services),
     backup: { sources: backup.sources, estimatedBytes: backup.estimatedBytes },
-    ladders: transitions.flatMap((transition) => {
-      const { climb } = transition;
-      if (climb === null) return [];
-      const { ladder, fromHeight, toHeight } = climb;
-      return { name: ladder, direction: climb.direction, from: fromHeight, height: toHeight, steps: plannedSteps(transition) };
-    }),
+    ladders: laddersOf(plan),
     estimatedDurationSeconds: seconds(estimatedMs(plan)),
     findings,
   };
@@ -93,6 +88,21 @@ function servicesOf(plan: Plan, services: readonly string[] | undefined): readon
 function estimatedMs(plan: Plan): number | null {
   const known = stepsOf(plan).flatMap(({ estimatedDurationMs }) => estimatedDurationMs ?? []);
   return known.length === 0 ? null : known.reduce((sum, ms) => sum + ms, 0);
+}
+
+/** What is climbed, and heights that versions ask for and that are reached already. */
+function laddersOf({ direction, transitions }: Plan): PlanDocument['ladders'] {
+  const climbed = transitions.flatMap((transition) => {
+    const { climb } = transition;
+    if (climb === null) return [];
+    const { ladder, fromHeight, toHeight } = climb;
+    return [{ name: ladder, direction: climb.direction, from: fromHeight, height: toHeight, steps: plannedSteps(transition) }];
+  });
+  const asked = direction === 'up' ? transitions.flatMap(({ ladders }) => Object.entries(ladders)) : [];
+  const reached = asked
+    .filter(([name, height]) => !climbed.some((climb) => climb.name === name && climb.height === height))
+    .map(([name, height]) => ({ name, direction, from: height, height, steps: [] }));
+  return [...climbed, ...reached];
 }
 
 function plannedSteps({ steps }: Transition): PlannedSteps['steps'] {

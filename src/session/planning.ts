@@ -136,7 +136,7 @@ type Committed = readonly { readonly transition: string; readonly runId: string 
 async function archivedHeaders(config: Config, committed: Committed): Promise<readonly TransitionHeader[]> {
   const read = await Promise.all(
     [...byRun(config, committed)].map(async ([copies, ids]) =>
-      (await readTransitionGraph({ ...config, migrations: copies })).transitions.filter(({ id }) => ids.includes(id)),
+      (await readTransitionGraph({ ...config, migrations: copies, isArchive: true })).transitions.filter(({ id }) => ids.includes(id)),
     ),
   );
   return read.flat();

@@ -260,7 +260,7 @@ describe('whatever the phases do', () => {
             expect(last === undefined ? null : told[last]).toBe('stops');
         }
         // What was changed is committed or put back, or it is said that it was not.
-        if (entered.includes('orchestration')) expect(['committed', 'rolled-back', 'stranded', null]).toContain(output.outcome);
+        if (entered.includes('orchestration')) expect(['committed', 'rolled-back', 'stopped', 'stranded', null]).toContain(output.outcome);
       }),
       { numRuns: 500 },
     );
