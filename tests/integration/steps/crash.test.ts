@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,29 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/lock/lock.ts';
 import { describeModules } from '../../../src/steps/describe.ts';
-import { executeOne, reverting, until, workbench } from './workbench.ts';
+import { executeOne, hostPid, reverting, until, workbench } from './workbench.ts';
 import type { Workbench } from './workbench.ts';
 
 let bench: Workbench;
 afterEach(() => bench.dispose());
-
-/** The step host of this test's executor: a child of this process that runs a step. */
-function hostPid(): number | null {
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return (
-          new RegExp(`^PPid:\\s*${process.pid}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8')) &&
-          /(^rungs-step|host\/main|step-host)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
-        );
-      } catch {
-        return false;
-      }
-    });
-  return children[0] ?? null;
-}
 
 const slowInsert = (table: string): string =>
   `INSERT INTO ${table} SELECT x FROM (WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000000) SELECT x FROM c WHERE x % 1000000 = 0);`;

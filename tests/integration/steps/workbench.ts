@@ -1,5 +1,5 @@
 // A real installation in a temporary folder, with step files written by the test, and an executor over it.
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -93,7 +93,15 @@ export function workbench(
     abort: () => controller.abort(),
     step: (file, text, changes = {}) => {
       writeFileSync(join(dir, file), text);
-      return { step: stepOf(file, changes), action: 'apply', direction: 'forward', dir, from: version, to: parseVersion('0.2.0'), isGrouped: false };
+      return {
+        step: stepOf(file, changes),
+        action: 'apply',
+        direction: 'forward',
+        dir,
+        from: version,
+        to: parseVersion('0.2.0'),
+        isGrouped: false,
+      };
     },
     query: (sql, database = 'app') => {
       const found = config.databases[database];
@@ -172,4 +180,22 @@ export async function until(what: string, holds: () => boolean, withinMs = 15_00
     if (performance.now() > deadline) throw new Error(`never: ${what}`);
     await sleep(20);
   }
+}
+
+/** The step host of this test's executor: a child of this process that runs a step. */
+export function hostPid(): number | null {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return (
+          new RegExp(`^PPid:\\s*${process.pid}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8')) &&
+          /(^rungs-step|host\/main|step-host)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+        );
+      } catch {
+        return false;
+      }
+    });
+  return children[0] ?? null;
 }
