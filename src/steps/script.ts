@@ -34,16 +34,18 @@ export async function runScript(request: ScriptRequest): Promise<ScriptEnd> {
   const half = { step: order.step.id, direction: order.direction };
   if (file === null)
     return { failure: failure('STEP_NO_FUNCTION', { ...half, file: order.step.forwardFile, found: 'undefined' }), guard: null };
-  const argv =
-    order.step.kind === 'py'
-      ? ['python3', '-B', '-u', '-c', pythonDriver, file, order.direction, request.root]
+  const isDriven = order.step.kind === 'py' && !order.step.isPlainScript;
+  const argv = isDriven
+    ? ['python3', '-B', '-u', '-c', pythonDriver, file, order.direction, request.root]
+    : order.step.isPlainScript
+      ? plainCommand(order, file)
       : shellCommand(file, order.direction);
   const [command = 'sh', ...args] = argv;
   const child = spawn(command, args, {
     cwd: request.root,
     env: request.env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', request.lockFd ?? 'ignore', ...(order.step.kind === 'py' ? (['pipe'] as const) : [])],
+    stdio: ['ignore', 'pipe', 'pipe', request.lockFd ?? 'ignore', ...(isDriven ? (['pipe'] as const) : [])],
   });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) =>
     child.once('exit', (code, signal) => done({ code, signal })),
@@ -70,7 +72,7 @@ export async function runScript(request: ScriptRequest): Promise<ScriptEnd> {
   const { code, signal } = await exited;
   await Promise.race([drained, sleep(drainMs)]);
   for (const pipe of pipes) pipe.destroy();
-  return { failure: order.step.kind === 'py' ? pythonFailure(order, file, code, signal, report) : exitFailure(order, code, signal), guard };
+  return { failure: isDriven ? pythonFailure(order, file, code, signal, report) : exitFailure(order, code, signal), guard };
 }
 
 export function fileOf({ step, direction, dir }: StepOrder): string | null {
@@ -104,6 +106,11 @@ function pythonFailure(order: StepOrder, file: string, code: number | null, sign
     default:
       return signal === null ? failure('STEP_EXITED', { ...half, code: code ?? -1 }) : exitFailure(order, code, signal);
   }
+}
+
+/** As the systems that have such scripts start them: with bash or python3, whatever the first line and the mode bits say. */
+function plainCommand({ step }: StepOrder, file: string): readonly string[] {
+  return step.kind === 'py' ? ['python3', '-B', '-u', file] : ['bash', file];
 }
 
 /** As the kernel reads a `#!` line: the interpreter, and all the rest as one argument. The private copy need not be executable. */

@@ -11,6 +11,8 @@ export interface LoadedModule {
   readonly file: string;
   /** Of the default export, or of the module where there is none. */
   readonly members: Readonly<Record<string, unknown>>;
+  /** Written for another tool, as `up(db)` and `down(db)`: its halves are handed the database, and not a context. */
+  readonly takesDatabase: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -23,7 +25,7 @@ export function loadModule(file: string): LoadedModule | Failure {
   registerOnce();
   try {
     const loaded: unknown = require(file);
-    return { file, members: membersOf(loaded) };
+    return { file, ...halvesOf(membersOf(loaded)) };
   } catch (error) {
     return loadFailure(file, error);
   }
@@ -97,6 +99,13 @@ function membersOf(loaded: unknown): Readonly<Record<string, unknown>> {
   const named = { ...loaded } satisfies Record<string, unknown>;
   const byDefault: unknown = 'default' in loaded ? loaded.default : undefined;
   return typeof byDefault === 'object' && byDefault !== null ? { ...byDefault } : named;
+}
+
+/** `up` and `down` are taken for `forward` and `backward` where those are not there; its number and name stand in the file's name. */
+function halvesOf(members: LoadedModule['members']): Omit<LoadedModule, 'file'> {
+  const { up, down, version: _version, name: _name, ...rest } = members;
+  if (typeof up !== 'function' || 'forward' in members) return { members, takesDatabase: false };
+  return { members: { ...rest, forward: up, ...(down === undefined ? {} : { backward: down }) }, takesDatabase: true };
 }
 
 function loadFailure(file: string, error: unknown): Failure {

@@ -5,6 +5,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { fail, failure, messageOf, UpgradeError } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
 import { syncFileSystems } from '../../processes/sync-file-systems.ts';
+import { databaseOf } from './connections.ts';
 import type { Connections } from './connections.ts';
 import { createContext } from './context.ts';
 import { isInterruption } from './interruptions.ts';
@@ -33,9 +34,11 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
   if (typeof half !== 'function') return noFunction(order, half);
   const session = openSession(order, run, connections);
   try {
-    const context = createContext(order, run, session, signal, request.send);
+    const given = loaded.takesDatabase
+      ? session.synchronous(databaseOf(run, order.database, order.id), readFileSync(order.file, 'utf8'))
+      : createContext(order, run, session, signal, request.send);
     await request.interruptions.race(async () => {
-      await half.call(loaded.members, context);
+      await half.call(loaded.members, given);
       await nextTick(); // Rejections that nobody handles are told a tick later.
     });
     if (signal.aborted) throw signal.reason;

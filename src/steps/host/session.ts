@@ -10,10 +10,14 @@ import { suspendForeignKeys } from './foreign-keys.ts';
 import type { ForeignKeyWatch } from './foreign-keys.ts';
 import { batchesKey, checkpointKey, savedKeys } from './markers.ts';
 import type { HostOrder, HostRun } from './protocol.ts';
+import { synchronousDatabase } from './synchronous-database.ts';
+import type { SynchronousDatabase } from './synchronous-database.ts';
 import { foreignKeysPragma, splitStatements, transactionWord } from './sql-statements.ts';
 
 export interface Session {
   readonly sqlite: (name: string) => SqliteHandle;
+  /** The database as other tools' steps know it. `text` is the step's code: a rebuild of a table in it needs foreign keys off from the start. */
+  readonly synchronous: (name: string, text: string) => SynchronousDatabase;
   readonly checkpoint: Checkpoint;
   /** One database for `ctx.batches`, to be committed apart from the others. */
   readonly batchStore: (name: string) => BatchStore;
@@ -97,6 +101,15 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
   return {
     note,
     sqlite: (name) => handleFor(open(name), begin, exec),
+    synchronous: (name, text) => {
+      const connection = open(name);
+      // DROP TABLE would delete what refers to the table.
+      if (/\bDROP\s+TABLE\b/i.test(text)) watches.set(name, suspendForeignKeys(connection.db));
+      return synchronousDatabase(connection, {
+        begin: () => begin(connection),
+        exec: (sql) => exec(connection, sql),
+      });
+    },
     batchStore: (name) => {
       const connection = open(name);
       const placesKey = batchesKey(order.id, order.action);
