@@ -23,6 +23,14 @@ export async function backupAnew(ports: Needs, run: RunContext): Promise<void> {
 }
 
 async function replace(ports: Needs, run: RunContext, known: BackupRecord | null): Promise<void> {
+  // The host that began the run has it. One of the installation as it is now would say nothing of how it was.
+  if (known === null && (await hasBegunSteps(ports, run.id))) {
+    ports.events.emit({
+      type: 'warning',
+      message: 'The backup of this run lies on the host that began it: from here, only steps can be undone.',
+    });
+    return;
+  }
   const record = await create(ports, run);
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;

@@ -25,7 +25,13 @@ export const statusDocument = z.object({
   state: z.enum(['up-to-date', 'pending', 'unfinished', 'error']),
   run: say('The unfinished run.', nullable(run)),
   lock: nullable(
-    z.object({ host: nullable(z.string()), pid: nullable(z.number()), since: nullable(z.string()), phase: nullable(z.string()) }),
+    z.object({
+      host: nullable(z.string()),
+      pid: nullable(z.number()),
+      since: nullable(z.string()),
+      phase: nullable(z.string()),
+      heartbeatAt: z.optional(say('Only where several hosts share a journal: when the holder was last heard of.', nullable(z.string()))),
+    }),
   ),
   lastRun: nullable(run),
   backups: z.array(z.looseObject({ id: z.string() })),

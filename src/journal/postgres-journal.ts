@@ -86,10 +86,13 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
       }),
     enterPhase: (runId, phase, course, failure) =>
       write(async (query) => {
-        await query(
-          'UPDATE rungs.runs SET phase = $3, course = $4, failure = COALESCE(failure, $5) WHERE installation = $1 AND id = $2',
-          [own, runId, phase, course, failure === undefined ? null : JSON.stringify(failure)],
-        );
+        await query('UPDATE rungs.runs SET phase = $3, course = $4, failure = COALESCE(failure, $5) WHERE installation = $1 AND id = $2', [
+          own,
+          runId,
+          phase,
+          course,
+          failure === undefined ? null : JSON.stringify(failure),
+        ]);
         await query('UPDATE rungs.lock SET phase = $2 WHERE installation = $1', [own, phase]);
       }),
     recordBackup: (backup) =>
@@ -170,10 +173,13 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
           JSON.stringify(outcome ?? null),
         ]),
       ),
-    effects: (runId) => all(effectOf, 'SELECT * FROM rungs.effects WHERE installation = $1 AND run_id = $2 ORDER BY key COLLATE "C"', runId),
+    effects: (runId) =>
+      all(effectOf, 'SELECT * FROM rungs.effects WHERE installation = $1 AND run_id = $2 ORDER BY key COLLATE "C"', runId),
     finishRun: (runId, outcome, result, committed) =>
       write(async (query) => {
         if (committed !== undefined) await commitPlan(query, own, runId, committed);
+        // A run that is over is not taken up again.
+        if (outcome !== 'stranded') await query('DELETE FROM rungs.plans WHERE installation = $1 AND run_id = $2', [own, runId]);
         await query(
           'UPDATE rungs.runs SET outcome = $3, finished_at = $4, result = $5, failure = COALESCE(failure, $6) WHERE installation = $1 AND id = $2',
           [

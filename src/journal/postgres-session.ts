@@ -46,7 +46,11 @@ export function journalName(url: string): string {
 }
 
 /** `permit`: `null` for reading alone; the server itself refuses writes then. */
-export async function openPostgresSession(target: PostgresTarget, installation: string, permit: WritePermit | null): Promise<PostgresSession> {
+export async function openPostgresSession(
+  target: PostgresTarget,
+  installation: string,
+  permit: WritePermit | null,
+): Promise<PostgresSession> {
   const file = journalName(target.url);
   let client: Client | null = await begin();
   let isClosed = false;
@@ -87,7 +91,8 @@ export async function openPostgresSession(target: PostgresTarget, installation: 
           [...Object.values(settings), permit === null ? 'on' : 'off'],
         ],
       );
-      if (permit !== null && rows[0]?.pid === permit.backend) throw fail('POSTGRES_POOLER', { name: 'journal', server: serverOf(target.url) });
+      if (permit !== null && rows[0]?.pid === permit.backend)
+        throw fail('POSTGRES_POOLER', { name: 'journal', server: serverOf(target.url) });
       return opened;
     } catch (error) {
       await endConnection(opened);
@@ -167,7 +172,10 @@ export async function openPostgresSession(target: PostgresTarget, installation: 
       if (status === 'aborted') return false;
       // Still in progress: its backend has not noticed yet that we are gone.
       if (status !== 'in progress' || performance.now() >= deadline)
-        throw fail('JOURNAL_WRITE_FAILED', { file, reason: 'the connection was lost at a commit, and the server does not tell what became of it' });
+        throw fail('JOURNAL_WRITE_FAILED', {
+          file,
+          reason: 'the connection was lost at a commit, and the server does not tell what became of it',
+        });
       await pause(statusPauseMs);
     }
   }

@@ -18,20 +18,18 @@ export async function intendSteps(
   stepIds: readonly string[],
   action: 'apply' | 'revert',
 ): Promise<void> {
+  // Taking a step back does not change which host's files it has changed.
   const isApply = action === 'apply';
   await query(
-    `UPDATE rungs.run_steps SET status = $4, attempts = attempts + $5::integer, started_at = COALESCE(started_at, $6), place = $7, host = $8
+    `UPDATE rungs.run_steps SET status = $4, attempts = attempts + $5::integer, started_at = COALESCE(started_at, $6)${isApply ? ', place = $7, host = $8' : ''}
      WHERE installation = $1 AND run_id = $2 AND step_id = ANY($3::text[])`,
-    [installation, runId, stepIds, isApply ? 'running' : 'reverting', isApply ? 1 : 0, new Date().toISOString(), place, host],
+    [installation, runId, stepIds, isApply ? 'running' : 'reverting', isApply ? 1 : 0, new Date().toISOString()].concat(
+      isApply ? [place, host] : [],
+    ),
   );
 }
 
-export async function settleSteps(
-  query: Query,
-  installation: string,
-  runId: string,
-  outcomes: readonly SettledStep[],
-): Promise<void> {
+export async function settleSteps(query: Query, installation: string, runId: string, outcomes: readonly SettledStep[]): Promise<void> {
   await query(
     `UPDATE rungs.run_steps s
      SET status = o.status, duration_ms = COALESCE(o.duration_ms, s.duration_ms), failure = COALESCE(o.failure, s.failure)

@@ -71,8 +71,12 @@ export async function acquireHostLock(
   const deadline = performance.now() + waitMs;
   let isTold = false;
   let isLastTry = false;
-  for (let pauseMs = shortestPauseMs; ; ) {
-    const client = await connectPostgres(target, { name, application: `rungs lock ${who.host} ${who.pid}`, ...(signal === undefined ? {} : { signal }) });
+  for (let pauseMs = shortestPauseMs; ;) {
+    const client = await connectPostgres(target, {
+      name,
+      application: `rungs lock ${who.host} ${who.pid}`,
+      ...(signal === undefined ? {} : { signal }),
+    });
     let isTaken = false;
     try {
       const backend = await refusePooler(client, target.url);
@@ -138,7 +142,11 @@ async function tryLock(client: Client, installation: string): Promise<boolean> {
 }
 
 /** Waits for a write of the holder before us that is being committed: from here on none of them gets through. */
-async function raiseEpoch(client: Client, installation: string, { host, pid }: { readonly host: string; readonly pid: number }): Promise<string> {
+async function raiseEpoch(
+  client: Client,
+  installation: string,
+  { host, pid }: { readonly host: string; readonly pid: number },
+): Promise<string> {
   const { rows } = await client.query<{ epoch: string }>(
     `INSERT INTO rungs.lock AS l (installation, epoch, host, pid, since, heartbeat_at, phase)
      VALUES ($1, 1, $2, $3, clock_timestamp(), clock_timestamp(), NULL)

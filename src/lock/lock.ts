@@ -34,22 +34,39 @@ export interface LockHolder {
 }
 
 const namingDeadlineMs = 1_000;
+const retryMs = 50;
 
-/** Takes the lock without waiting, or says who holds it. Makes the state folder (0700) if it is missing. Throws LOCK_UNAVAILABLE. */
-export async function acquireLock(stateDir: string, who: LockOwner): Promise<Lock | { readonly holder: LockHolder }> {
+export interface LockWait {
+  /** How long to wait for the lock; 0, the default: not at all. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Takes the lock, or says who still holds it after `waitMs`. Makes the state folder (0700) if it is missing. Throws LOCK_UNAVAILABLE, and an
+ * AbortError when the signal ends the waiting.
+ */
+export async function acquireLock(
+  stateDir: string,
+  who: LockOwner,
+  { waitMs = 0, signal }: LockWait = {},
+): Promise<Lock | { readonly holder: LockHolder }> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const file = join(stateDir, 'lock');
-  const deadline = performance.now() + namingDeadlineMs;
+  const startedAt = performance.now();
   for (;;) {
+    signal?.throwIfAborted();
     const fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const waitedMs = performance.now() - startedAt;
     if (!flock(fd, 'take', file)) {
       const inode = fstatSync(fd);
       closeSync(fd);
-      const holder = nameHolder(file, inode);
+      // Looking for the holder costs more than trying: it is done once, at the end.
+      const holder = waitedMs < waitMs ? null : nameHolder(file, inode);
       if (holder !== null) return { holder };
-      if (performance.now() >= deadline) return { holder: unseenHolder(file) };
+      if (waitedMs >= waitMs + namingDeadlineMs) return { holder: unseenHolder(file) };
       // Nobody to be seen: it is being released, or it is another user's. Trying again tells the two apart.
-      await sleep(10);
+      await sleep(waitedMs < waitMs ? retryMs : 10, undefined, signal === undefined ? {} : { signal });
     } else if (isStillAt(fd, file)) {
       return heldLock(fd, file, who);
     } else {

@@ -73,7 +73,7 @@ export interface Installation {
 /** The durable record of runs, steps, backups and events. Every method that writes has committed when it resolves. */
 export interface Journal {
   createRun(run: NewRun, plan: Plan): Promise<void>;
-  /** The plan that a run was made with, where the journal itself keeps it: for a host that does not have the run's folder. */
+  /** The plan of a run that is not over, where the journal itself keeps it: for a host that does not have the run's folder. */
   frozenPlan(runId: string): Promise<Plan | null>;
   run(id: string): Promise<RunRecord | null>;
   unfinishedRun(): Promise<RunRecord | null>;

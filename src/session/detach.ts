@@ -63,7 +63,8 @@ export async function startDetached(config: Config, clock: Clock, opened: Opened
 }
 
 async function isRecorded(config: Config, runId: string): Promise<boolean> {
-  return existsSync(config.state) && readJournal(config, async (journal) => ((await journal?.run(runId)) ?? null) !== null);
+  const isThere = config.journal.kind === 'postgres' || existsSync(config.state);
+  return isThere && readJournal(config, async (journal) => ((await journal?.run(runId)) ?? null) !== null);
 }
 
 function lastWords(file: string): string {

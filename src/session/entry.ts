@@ -1,15 +1,15 @@
 // How a run comes in: a new one through its preflight, an unfinished one as the journal left it.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { lockHolder } from '../lock/lock.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
-import type { Plan } from '../model/plan.ts';
+import type { Plan, Transition } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import { heldBy } from './lock-holder.ts';
@@ -66,16 +66,17 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
 export type ResumeCourse = 'as-recorded' | 'only-forward' | 'backward';
 
 export async function resumedRun(config: Config, course: ResumeCourse): Promise<RunEntry> {
-  const { run, hasBegunSteps } = await readJournal(config, async (journal) => {
+  const { run, hasBegunSteps, kept } = await readJournal(config, async (journal) => {
     const open = journal === null ? null : await openRun(journal);
     if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
     const records = await journal.stepRecords(open.id);
     const effects = await journal.effects(open.id);
-    return { run: open, hasBegunSteps: effects.length > 0 || records.some(({ attempts }) => attempts > 0) };
+    const hasBegun = effects.length > 0 || records.some(({ attempts }) => attempts > 0);
+    return { run: open, hasBegunSteps: hasBegun, kept: await journal.frozenPlan(open.id) };
   });
   if (run.outcome === 'stranded' && course !== 'backward') throw fail('RUN_STRANDED', { id: run.id });
   if (run.course === 'backwards' && course === 'only-forward') throw fail('RUN_ROLLING_BACK', { id: run.id });
-  const plan = readPlan(config, run);
+  const plan = readPlan(config, run, kept);
   return {
     plan,
     runId: run.id,
@@ -112,7 +113,7 @@ export async function openRun(journal: Journal): Promise<RunRecord | null> {
 
 async function refuseWhileUnfinished(config: Config): Promise<void> {
   // First who is at work: the run that he has in hand is not one to be resumed.
-  const holder = lockHolder(config.state);
+  const holder = await currentHolder(config);
   if (holder !== null) throw await heldBy(config, holder);
   await readJournal(config, async (journal) => {
     if (journal !== null) await refuseOpenRun(journal);
@@ -126,15 +127,23 @@ export async function refuseOpenRun(journal: Journal): Promise<void> {
   throw fail('RUN_UNFINISHED', open, { phase: 'preflight' });
 }
 
-function readPlan(config: Config, run: RunRecord): Plan {
+/** `kept`: as the journal has it, for a run that was begun on another host. */
+function readPlan(config: Config, run: RunRecord, kept: Plan | null): Plan {
   const file = path.join(runDir(config, run.id), 'plan.json');
   try {
-    const plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
+    const plan = kept !== null && !existsSync(file) ? asHere(config, kept) : (JSON.parse(readFileSync(file, 'utf8')) as Plan);
     if (plan.hash === run.planHash && hasItsHash(plan)) return plan;
     throw new Error('it is not the plan that the journal names');
   } catch (error) {
     throw fail('PLAN_LOST', { file, run: run.id, reason: messageOf(error) }, {}, error);
   }
+}
+
+/** Another host's plan with this host's folders: discovery compares every file in them with the plan. */
+function asHere(config: Config, plan: Plan): Plan {
+  const dirOf = ({ id, dir, climb }: Transition): string =>
+    climb === null ? path.join(config.migrations, id) : (config.ladders[climb.ladder]?.dir ?? dir);
+  return { ...plan, transitions: plan.transitions.map((transition) => ({ ...transition, dir: dirOf(transition) })) };
 }
 
 function writeDurably(file: string, text: string): void {

@@ -1,10 +1,10 @@
 // The events of a run out of the journal, from any process: those that are there, then those that come, until the run ends.
 import { existsSync } from 'node:fs';
-import { lockHolder } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import type { UpgradeEvent } from '../model/event.ts';
 import { fail } from '../model/failure.ts';
 import type { Clock } from '../model/ports.ts';
+import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 
 export interface FollowRequest {
@@ -40,7 +40,7 @@ export async function* followRun(
       yield event;
       if (event.type === 'run-finished') return;
     }
-    if (isOver || lockHolder(config.state) === null) looksLeft -= 1;
+    if (isOver || (await currentHolder(config)) === null) looksLeft -= 1;
     else looksLeft = looksAfterHolder;
     if (looksLeft > 0) await clock.sleep(pollMs);
   }
@@ -49,12 +49,13 @@ export async function* followRun(
 async function existingRun(config: Config, clock: Clock, wanted: string | undefined, appearWithinMs: number): Promise<string> {
   const deadline = clock.monotonic() + appearWithinMs;
   for (;;) {
-    const found = existsSync(config.state)
-      ? await readJournal(
-          config,
-          async (journal) => (wanted === undefined ? (await journal?.runs(1))?.[0] : await journal?.run(wanted)) ?? null,
-        )
-      : null;
+    const found =
+      config.journal.kind === 'postgres' || existsSync(config.state)
+        ? await readJournal(
+            config,
+            async (journal) => (wanted === undefined ? (await journal?.runs(1))?.[0] : await journal?.run(wanted)) ?? null,
+          )
+        : null;
     if (found !== null) return found.id;
     if (clock.monotonic() >= deadline) throw fail('RUN_UNKNOWN', { id: wanted ?? '(none was ever begun)' });
     await clock.sleep(pollMs);

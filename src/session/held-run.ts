@@ -1,9 +1,7 @@
 // What a process holds while it works on a run: the lock, the open journal, the step host. Promises that closing lets go of all of it,
 // whatever of it fails to close.
 import { mkdirSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { acquireLock } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import type { Journal, Ports } from '../model/ports.ts';
 import type { EventBus } from '../report/event-bus.ts';
@@ -12,7 +10,8 @@ import { createScrubber } from '../report/scrub.ts';
 import { createStepExecutor } from '../steps/executor.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { openJournalToWrite } from './journals.ts';
-import { heldBy } from './lock-holder.ts';
+import { guardSteps, stepsElsewhere, tellElsewhere } from './steps-elsewhere.ts';
+import { takeLock, type WaitForLock } from './take-lock.ts';
 
 export interface HeldRun {
   readonly journal: Journal;
@@ -23,19 +22,30 @@ export interface HeldRun {
 // How long an event may wait before those who follow the run from another process can read it.
 const flushEveryMs = 100;
 
-/** Throws LOCK_HELD with the holder, JOURNAL_…; nothing is held then. */
-export async function holdRun(config: Config, adapters: ReadingPorts, bus: EventBus, runId: string): Promise<HeldRun> {
-  const lock = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: adapters.clock.now() });
-  if ('holder' in lock) throw await heldBy(config, lock.holder);
+/**
+ * Throws LOCK_HELD with the holder (after `waitMs`), JOURNAL_…, POSTGRES_…, and CANCELLED when the signal ends the waiting; nothing is held then.
+ * Where hosts share the journal, a run whose lock is lost ends its steps at once, and its next write fails with JOURNAL_LOST_LOCK.
+ */
+export async function holdRun(
+  config: Config,
+  adapters: ReadingPorts,
+  bus: EventBus,
+  runId: string,
+  wait: WaitForLock = {},
+): Promise<HeldRun> {
+  const lock = await takeLock(config, adapters.clock, wait);
   let journal: Journal | null = null;
   try {
-    journal = openJournalToWrite(config);
+    journal = await openJournalToWrite(config, lock);
+    const elsewhere = stepsElsewhere(await journal.stepRecords(runId));
     const dir = runDir(config, runId);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const scrub = createScrubber(config.secrets);
-    const steps = createStepExecutor({ config, lockFd: lock.fd, events: bus, scrub, clock: adapters.clock });
+    const executor = createStepExecutor({ config, lockFd: lock.fd, events: bus, scrub, clock: adapters.clock });
+    const steps = guardSteps(executor, lock.host?.lost ?? null, elsewhere);
     const log = createRunLog({ dir, scrub });
     const unsubscribe = bus.subscribe(log);
+    tellElsewhere(bus, elsewhere);
     const opened = journal;
     // Where it cannot be written, the next intent or outcome meets the same problem, and tells it: events decide nothing.
     const flushing = setInterval(() => void opened.flush().catch(() => undefined), flushEveryMs).unref();
@@ -47,14 +57,14 @@ export async function holdRun(config: Config, adapters: ReadingPorts, bus: Event
         try {
           await steps.close();
         } finally {
-          await opened.close().finally(lock.release);
+          await opened.close().finally(async () => lock.release());
           unsubscribe();
         }
       },
     };
   } catch (error) {
     await journal?.close();
-    lock.release();
+    await lock.release();
     throw error;
   }
 }

@@ -1,6 +1,5 @@
 // The status document: what is installed, what is pending, what is unfinished. Reads names and the journal, no step and no service.
 import { readTransitionGraph } from '../discover/transitions.ts';
-import { lockHolder } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
@@ -8,9 +7,10 @@ import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { ladderStatuses, type LadderStatus } from './ladders.ts';
-import { phaseOfRun } from './lock-holder.ts';
+import { phaseOf } from './lock-holder.ts';
 
 export interface StatusDocument {
   readonly product: string;
@@ -26,6 +26,8 @@ export interface StatusDocument {
     readonly pid: number | null;
     readonly since: string | null;
     readonly phase: string | null;
+    /** Only where several hosts share a journal: when the holder was last heard of. */
+    readonly heartbeatAt?: string | null;
   } | null;
   readonly lastRun: RunSummary | null;
   readonly backups: readonly BackupRecord[];
@@ -60,7 +62,7 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   }
   const { ladders, problems: ladderProblems } = ladderStatuses(config, steps);
   problems.push(...ladderProblems);
-  const holder = lockHolder(config.state);
+  const holder = await currentHolder(config);
   return {
     product: config.product,
     version,
@@ -68,7 +70,16 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
     pending: pending?.ids ?? [],
     state: stateOf(open, problems, (pending?.ids.length ?? 0) + ladders.reduce((sum, ladder) => sum + ladder.pending, 0)),
     run: open === null ? null : summary(open),
-    lock: holder === null ? null : { host: holder.host, pid: holder.pid, since: holder.since, phase: await phaseOfRun(config) },
+    lock:
+      holder === null
+        ? null
+        : {
+            host: holder.host,
+            pid: holder.pid,
+            since: holder.since,
+            phase: await phaseOf(config, holder),
+            ...(holder.heartbeatAt === undefined ? {} : { heartbeatAt: holder.heartbeatAt }),
+          },
     lastRun: last === null ? null : summary(last),
     backups,
     ladders,

@@ -5,10 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteJournal } from '../../../src/journal/sqlite-journal.ts';
 import { UpgradeError } from '../../../src/model/failure.ts';
-import type { Plan, Step } from '../../../src/model/plan.ts';
-import type { Journal, NewRun } from '../../../src/model/ports.ts';
-import type { ResultDocument } from '../../../src/model/run.ts';
-import { parseVersion } from '../../../src/model/version.ts';
+import type { Journal } from '../../../src/model/ports.ts';
+import { newRun, planOf } from '../../support/journal-records.ts';
 
 let state: string;
 const open: Journal[] = [];
@@ -21,84 +19,7 @@ afterEach(async () => {
   rmSync(path.dirname(state), { recursive: true, force: true });
 });
 
-describe('runs and steps', () => {
-  test('a second unfinished run is refused by the database itself', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1'));
-    await expect(journal.createRun(newRun('b'), planOf('s1'))).rejects.toThrow(/UNIQUE/);
-    expect((await journal.runs()).map(({ id }) => id)).toEqual(['a']);
-  });
-
-  test('an intent stays in doubt until its outcome is settled, also for another process', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1', 's2'));
-    await journal.intendSteps('a', ['t/s1'], 'apply');
-    expect(await statuses(reading())).toEqual({ 't/s1': 'running', 't/s2': 'pending' });
-    await journal.settleSteps('a', [{ stepId: 't/s1', status: 'applied', durationMs: 1 }]);
-    expect(await statuses(reading())).toEqual({ 't/s1': 'applied', 't/s2': 'pending' });
-  });
-
-  test('a commit makes steps, path and version known at once; a downgrade takes them out again', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1', 's2'));
-    await journal.finishRun('a', 'committed', result, planOf('s1', 's2'));
-    expect((await journal.appliedSteps()).map(({ stepId, runId }) => [stepId, runId])).toEqual([
-      ['t/s1', 'a'],
-      ['t/s2', 'a'],
-    ]);
-    expect(await journal.committedPath()).toEqual([{ transition: 't', runId: 'a' }]);
-    expect(await journal.version()).toBe('0.2.0');
-    await journal.createRun(newRun('b'), planOf('s1', 's2'));
-    await journal.finishRun('b', 'committed', result, { ...planOf('s1', 's2'), direction: 'down', to: parseVersion('0.1.0') });
-    expect(await journal.appliedSteps()).toEqual([]);
-    expect(await journal.committedPath()).toEqual([]);
-    expect(await journal.version()).toBe('0.1.0');
-  });
-
-  test('the first failure of a run is kept, whatever fails after it', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1'));
-    const failure = (message: string) => ({ code: 'INTERNAL' as const, message, hint: '' });
-    await journal.enterPhase('a', 'rollback', 'backwards', failure('first'));
-    await journal.enterPhase('a', 'rollback', 'backwards', failure('second'));
-    expect((await journal.run('a'))?.failure?.message).toBe('first');
-  });
-
-  test('a stranded run is taken up again only by hand, and its count begins anew', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1'));
-    await journal.takeUp('a', { host: 'h', pid: 2, isAskedFor: false });
-    await journal.finishRun('a', 'stranded', result);
-    await journal.takeUp('a', { host: 'h', pid: 3, isAskedFor: false });
-    expect(await journal.unfinishedRun()).toBeNull();
-    await journal.takeUp('a', { host: 'h', pid: 4, isAskedFor: true });
-    expect(await journal.unfinishedRun()).toMatchObject({ id: 'a', attempts: 1, pid: 4 });
-  });
-
-  test('what a service was before the run is told once', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1'));
-    await journal.rememberServices('a', { web: { isRunning: true, identity: '1' } });
-    await journal.rememberServices('a', { web: { isRunning: false, identity: null } });
-    expect(await journal.servicesBefore('a')).toEqual({ web: { isRunning: true, identity: '1' } });
-  });
-
-  test('events wait for the next commit, and are read from where a reader left off', async () => {
-    const journal = writing();
-    await journal.createRun(newRun('a'), planOf('s1'));
-    for (const seq of [1, 2, 3]) journal.appendEvent({ seq, at: 'now', runId: 'a', type: 'warning', message: String(seq) });
-    expect(await reading().events('a')).toEqual([]);
-    await journal.flush();
-    expect((await reading().events('a', 1)).map(({ seq }) => seq)).toEqual([2, 3]);
-  });
-});
-
 describe('a journal that is not as it should be', () => {
-  test('nothing was ever recorded: reading gives nothing and makes nothing', () => {
-    expect(openSqliteJournal({ state, mode: 'read' })).toBeNull();
-    expect(existsSync(state)).toBe(false);
-  });
-
   test('reading a closed journal leaves every byte and time as it was', async () => {
     const journal = writing();
     await journal.createRun(newRun('a'), planOf('s1'));
@@ -189,41 +110,9 @@ function codeOf(attempt: () => unknown): string | undefined {
   return undefined;
 }
 
-async function statuses(journal: Journal): Promise<Record<string, string>> {
-  return Object.fromEntries((await journal.stepRecords('a')).map(({ stepId, status }) => [stepId, status]));
-}
-
 function facts(): unknown {
   return readdirSync(state).map((name) => {
     const { mtimeNs, size } = statSync(path.join(state, name), { bigint: true });
     return [name, mtimeNs, size, readFileSync(path.join(state, name)).toString('base64')];
   });
 }
-
-function newRun(id: string): NewRun {
-  return {
-    id,
-    product: 'p',
-    from: parseVersion('0.1.0'),
-    to: parseVersion('0.2.0'),
-    direction: 'up',
-    planHash: 'x',
-    startedAt: 'now',
-    host: 'h',
-    pid: 1,
-  };
-}
-
-function planOf(...names: readonly string[]): Plan {
-  const steps = names.map((name): Step => ({ id: `t/${name}`, sha256: 'abc' }) as Step);
-  return {
-    product: 'p',
-    from: parseVersion('0.1.0'),
-    to: parseVersion('0.2.0'),
-    direction: 'up',
-    hash: 'x',
-    transitions: [{ id: 't', steps }],
-  } as unknown as Plan;
-}
-
-const result = { failure: null } as ResultDocument;

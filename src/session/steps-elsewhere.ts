@@ -1,0 +1,47 @@
+// Steps that another host of the installation has run, and a lock that can be lost to one. Promises that nothing is said to be undone here
+// whose record lies there, and that no step of ours goes on without the lock.
+import { failure, UpgradeError } from '../model/failure.ts';
+import type { EventSink, RunContext, StepExecutor } from '../model/ports.ts';
+import type { StepOrder, StepRecord } from '../model/run.ts';
+import { isDecidedByMarker } from '../plan/orders.ts';
+
+/** Step to host. */
+type Elsewhere = ReadonlyMap<string, string>;
+
+export function stepsElsewhere(records: readonly StepRecord[]): Elsewhere {
+  return new Map(records.flatMap(({ stepId, elsewhere }) => (elsewhere === undefined ? [] : [[stepId, elsewhere] as const])));
+}
+
+export function tellElsewhere(events: EventSink, elsewhere: Elsewhere): void {
+  if (elsewhere.size === 0) return;
+  const hosts = [...new Set(elsewhere.values())].join(', ');
+  const some = [...elsewhere.keys()].slice(0, 5).join(', ');
+  const steps = elsewhere.size > 5 ? `${some} and ${elsewhere.size - 5} more` : some;
+  events.emit({
+    type: 'warning',
+    message: `This run was begun on another host (${hosts}), which ran ${steps}. What they changed in databases is seen here; files that they changed there, services that were stopped there, and the backup are not.`,
+  });
+}
+
+/** `lost`: `null` where the lock cannot be lost. */
+export function guardSteps(steps: StepExecutor, lost: AbortSignal | null, elsewhere: Elsewhere): StepExecutor {
+  const within = (run: RunContext): RunContext => (lost === null ? run : { ...run, signal: AbortSignal.any([run.signal, lost]) });
+  const refuse = (orders: readonly StepOrder[]): void => {
+    // What was done in a database is undone from anywhere.
+    const found = orders.find(({ step }) => elsewhere.has(step.id) && !isDecidedByMarker(step));
+    const host = found === undefined ? undefined : elsewhere.get(found.step.id);
+    if (found === undefined || host === undefined) return;
+    throw new UpgradeError([failure('RUN_ELSEWHERE', { step: found.step.id, host }, { phase: 'rollback', step: found.step.id })]);
+  };
+  return {
+    ...steps,
+    execute: async (orders, run, onDone) => {
+      if (orders.some(({ action }) => action === 'revert')) refuse(orders);
+      return steps.execute(orders, within(run), onDone);
+    },
+    undoRecorded: async (order, run) => {
+      refuse([order]);
+      return steps.undoRecorded(order, run);
+    },
+  };
+}
