@@ -44,6 +44,8 @@ export interface StepContext {
   readonly sqlite: (name: string) => SqliteHandle;
   readonly files: StepFiles;
   readonly checkpoint: Checkpoint;
+  /** Changes many rows, some at a time: see `Batches`. */
+  readonly batches: Batches;
 }
 
 export interface StepLog {
@@ -92,6 +94,65 @@ export interface Checkpoint {
   readonly value: unknown;
   /** Commits what was done so far together with the value (JSON), so that each batch takes effect exactly once. */
   readonly save: (value: unknown) => Promise<void>;
+}
+
+/**
+ * Hands the rows of a query to `change`, at most `size` (1 to 100,000) at a time, in the order of their key. Each batch is committed together with how far it is:
+ * a step that is interrupted goes on at the first batch that was not, so every row is handed over in exactly one committed batch, whether or not the
+ * changes make it match the query no longer. Rows that others insert meanwhile with a higher key are gone through too, those with a lower key are not.
+ * What `change` throws fails the step and takes back that batch alone. Throws STEP_BATCHES_… for what could not be exact.
+ */
+export type Batches = <Row = SqlRow>(
+  query: BatchQuery,
+  size: number,
+  change: (rows: readonly Row[], batch: Batch) => unknown,
+) => Promise<BatchesResult>;
+
+/** As text: a SELECT on the only database there is. */
+export type BatchQuery = string | BatchTable | BatchSelect;
+
+interface BatchOptions {
+  /** May be left out where there is only one. */
+  readonly database?: string;
+  /** For the `?` of the condition or the SELECT. */
+  readonly parameters?: readonly SqlValue[];
+  /** Never NULL, different in each row, and not to be changed. By default the primary key, else the rowid. */
+  readonly key?: string | readonly string[];
+  /** Under which it is remembered how far it is; by default its place among the step's calls, so that their order must not change. */
+  readonly name?: string;
+}
+
+export interface BatchTable extends BatchOptions {
+  /** Or a view, with `key`. */
+  readonly table: string;
+  /** What follows WHERE. */
+  readonly where?: string;
+  /** All by default; the key's are always among them. */
+  readonly columns?: readonly string[];
+}
+
+export interface BatchSelect extends BatchOptions {
+  /** Without LIMIT and OFFSET. */
+  readonly sql: string;
+}
+
+export interface Batch {
+  /** The query's database: what is changed through it is committed with the batch. */
+  readonly db: SqliteHandle;
+  /** From 1, over all attempts. */
+  readonly batch: number;
+  /** Rows of the batches before, over all attempts. */
+  readonly done: number;
+  /** Rows that there were when it began. */
+  readonly total: number;
+}
+
+export interface BatchesResult {
+  /** Over all attempts. */
+  readonly rows: number;
+  readonly batches: number;
+  /** Rows that earlier, interrupted attempts had done; `null` in the first. */
+  readonly resumedAt: number | null;
 }
 
 export interface StepFiles {

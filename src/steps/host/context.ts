@@ -1,6 +1,7 @@
 // What a module step is handed: everything that it may do to the installation, bound to one half of one step.
 import { inspect } from 'node:util';
 import type { StepContext, StepLog } from '../../step-api.ts';
+import { createBatches } from './batches.ts';
 import { createExec } from './exec.ts';
 import { createStepFiles } from './files.ts';
 import { controlPrefix } from './protocol.ts';
@@ -15,7 +16,9 @@ export function createContext(
   session: Session,
   signal: AbortSignal,
   send: (reply: HostReply) => void,
+  { isLooking = false }: { readonly isLooking?: boolean } = {},
 ): StepContext {
+  const progress = createProgress(order.id, send);
   const base = {
     root: run.root,
     from: order.from,
@@ -25,10 +28,10 @@ export function createContext(
     direction: order.direction,
     signal,
     log: createLog(run.nonce),
-    progress: createProgress(order.id, send),
+    progress,
     exec: createExec(run.root, signal, (command) => session.note('exec', command)),
     sqlite: session.sqlite,
-    checkpoint: session.checkpoint,
+    ...createBatches({ order, run, session, isLooking }, { signal, progress }),
   };
   let files: StepContext['files'] | null = null;
   return {

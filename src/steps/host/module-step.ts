@@ -83,7 +83,7 @@ export async function runCheck(request: HalfRequest): Promise<{ readonly state: 
   if (typeof check !== 'function') return { state: null };
   const session = openSession(order, run, connections);
   try {
-    const context = createContext(order, run, session, signal, request.send);
+    const context = createContext(order, run, session, signal, request.send, { isLooking: true });
     return { state: await request.interruptions.race(async () => check.call(loaded.members, context)) };
   } catch (error) {
     return { state: null, failure: failureOf(order, run, error, signal) };

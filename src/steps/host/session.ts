@@ -37,8 +37,8 @@ export interface BatchStore {
   readonly commit: (value: unknown) => void;
   /** Back to the last commit. */
   readonly rollback: () => void;
-  /** Databases that the step has used besides. */
-  readonly others: () => readonly Connection[];
+  /** Databases that the step uses besides: those that it uses now, and each one that it begins to use from now on. */
+  readonly eachOther: (visit: (other: Connection) => void) => void;
 }
 
 export function openSession(order: HostOrder, run: HostRun, connections: Connections): Session {
@@ -47,6 +47,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
   const noted = new Set<string>();
   const key = checkpointKey(order.id, order.action);
   let isOver = false;
+  let onBegin: (connection: Connection) => void = () => {};
 
   const note = (kind: EffectKind, name: string): void => {
     // Its marker tells it all, and each line that is written makes the next commit dearer.
@@ -67,6 +68,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
       throw error;
     }
     used.set(connection.name, connection);
+    onBegin(connection);
   };
 
   const exec = (connection: Connection, sql: string): void => {
@@ -96,7 +98,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
     watches.clear();
   };
 
-  const open = (name: string): Connection => connections.open(databaseOf(run, name, order.id), order.id);
+  const open = (name: string): Connection => connections.open(databaseOf(run, name, order.id, 'sqlite'), order.id);
 
   return {
     note,
@@ -127,7 +129,10 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
           connection.commit();
         },
         rollback: () => connection.rollback(),
-        others: () => [...used.values()].filter((each) => each !== connection),
+        eachOther: (visit) => {
+          onBegin = (other) => void (other !== connection && visit(other));
+          for (const each of used.values()) onBegin(each);
+        },
       };
     },
     checkpoint: {

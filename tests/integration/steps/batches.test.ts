@@ -1,10 +1,10 @@
 // `ctx.batches` on SQLite, through the real executor: what it goes through, by which key, and what it refuses.
-import { mkdtempSync, realpathSync } from 'node:fs';
+import { existsSync, mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { StepOrder, StepOutcome } from '../../../src/model/run.ts';
-import { executeOne, reverting, workbench } from './workbench.ts';
+import { executeOne, reverting, until, workbench } from './workbench.ts';
 import type { Workbench } from './workbench.ts';
 
 let bench: Workbench;
@@ -26,7 +26,7 @@ function batching(body: string, file = '002_batches.ts'): StepOrder {
     `import { appendFileSync, writeFileSync } from 'node:fs';
 const seen = (of) => appendFileSync('seen', JSON.stringify(of) + '\\n');
 const result = (of) => writeFileSync('result', JSON.stringify(of));
-export const forward = async ({ batches, sqlite, checkpoint, progress, signal }) => {
+export const forward = async ({ batches, sqlite, checkpoint, signal }) => {
 ${body}
 };`,
   );
@@ -171,9 +171,9 @@ describe('every row is handed over once', () => {
   });
 });
 
-describe('what could not be exact is refused, with the line', () => {
+describe('what could not be exact is refused', () => {
   const fine = '() => {}';
-  test.each([
+  const refused: readonly { readonly code: string; readonly call: string; readonly says?: string; readonly isPlaced?: boolean }[] = [
     { code: 'STEP_BATCHES_SIZE', call: `'SELECT id FROM t', 0, ${fine}` },
     { code: 'STEP_BATCHES_SIZE', call: `'SELECT id FROM t', 100_001, ${fine}` },
     { code: 'STEP_BATCHES_SIZE', call: `'SELECT id FROM t', 1.5, ${fine}` },
@@ -204,15 +204,19 @@ describe('what could not be exact is refused, with the line', () => {
     { code: 'STEP_BATCHES_KEY', call: `{ table: 't' }, 10, (rows, { db }) => db.exec('UPDATE t SET id = id + 1000')`, says: 'change' },
     { code: 'STEP_BATCHES_KEY', call: `'SELECT id FROM t', 10, (rows, { db }) => db.exec('UPDATE t SET ID = -id')`, says: 'change' },
     { code: 'STEP_DATABASE_UNKNOWN', call: `{ database: 'other', table: 't' }, 10, ${fine}`, says: 'other', isPlaced: false },
-  ])('$code: $call', async ({ code, call, says = '', isPlaced = true }) => {
+  ];
+
+  test('with the line of the call', async () => {
     bench = workbench();
     await prepare(
       `CREATE TABLE t (id INTEGER PRIMARY KEY, a, nul); CREATE VIEW v AS SELECT * FROM t; INSERT INTO t SELECT x, x % 5, NULL FROM ${numbers(30)}; CREATE TABLE nocase (k COLLATE NOCASE, UNIQUE (k COLLATE BINARY)); INSERT INTO nocase VALUES ('a'), ('A');`,
     );
     const before = bench.query('SELECT * FROM t');
-    const found = failureOf(await executeOne(bench, batching(`await batches(${call});`)));
-    expect([found.code, found.line]).toEqual([code, isPlaced ? 5 : undefined]);
-    expect(found.message).toContain(says);
+    for (const [index, { code, call, says = '', isPlaced = true }] of refused.entries()) {
+      const found = failureOf(await executeOne(bench, batching(`await batches(${call});`, `${index + 100}_refused.ts`)));
+      expect([found.code, found.line], call).toEqual([code, isPlaced ? 5 : undefined]);
+      expect(found.message).toContain(says);
+    }
     expect(bench.query('SELECT * FROM t')).toEqual(before);
   });
 
@@ -315,15 +319,12 @@ describe('a step that is interrupted', () => {
       result(await batches('SELECT id FROM t', 5, async (rows, { db, batch }) => {
         seen(batch);
         await db.run('UPDATE t SET n = n + 1 WHERE id BETWEEN ? AND ?', rows[0].id, rows.at(-1).id);
-        progress(batch, undefined, 'batch');
         while (batch === 7 && !process.env.GO_ON && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
       }));`);
-    const emit = bench.events.push.bind(bench.events);
-    bench.events.push = (...events) => {
-      if (events.some((event) => event.type === 'step-progress' && event.done === 7)) bench.abort();
-      return emit(...events);
-    };
-    expect(failureOf(await executeOne(bench, order)).code).toBe('STEP_CANCELLED');
+    const running = executeOne(bench, order);
+    await until('the seventh batch runs', () => existsSync(join(bench.root, 'seen')) && seen().includes(7));
+    bench.abort();
+    expect(failureOf(await running).code).toBe('STEP_CANCELLED');
     expect(bench.query('SELECT n, count(*) AS c FROM t GROUP BY n')).toEqual([
       { n: 0, c: 65 },
       { n: 1, c: 35 },
