@@ -34,6 +34,7 @@ const refusals: ReadonlySet<string> = new Set([
   'VERSION_CHANGED',
   'DETACHED_RUN_DID_NOT_START',
   'LADDER_ALREADY_ADOPTED',
+  'LADDER_EDITED',
 ]);
 const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_', 'POSTGRES_'];
 
