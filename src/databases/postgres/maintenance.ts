@@ -22,3 +22,8 @@ export async function connectBeside(target: PostgresTarget, options: Pick<Connec
   }
   throw fail('POSTGRES_NO_MAINTENANCE', { name: options.name, error });
 }
+
+/** Of a row of `pg_stat_activity`: whether the server would let us end that session. Asking for one that it would not is an error. */
+export const mayEnd = `(
+  current_setting('is_superuser') = 'on'
+  OR ((pg_has_role(usesysid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER')) AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
