@@ -156,9 +156,11 @@ async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, left:
   }
   const verdict = await ports.steps.examine(pair.apply, run);
   if (verdict === 'done') return revertApplied(ports, run, pair, left);
+  // Rows that were committed batch by batch stay when the last transaction is gone.
+  const isUntouched = verdict === 'not-done' && !(await ports.steps.hasCheckpoint(pair.apply, run));
   const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
-  if (verdict === 'not-done' || isComplete || !hasRevertHalf(pair)) {
-    if (verdict !== 'not-done' && !isComplete) left.unclean.push(step.id);
+  if (isUntouched || isComplete || !hasRevertHalf(pair)) {
+    if (!isUntouched && !isComplete) left.unclean.push(step.id);
     await ports.journal.settleSteps(run.id, [{ stepId: step.id, status: 'reverted', durationMs: null }]);
     return null;
   }
