@@ -73,7 +73,12 @@ function addPlanning(program: Command, call: Call): void {
     .addOption(choice('--format <format>', 'how to show it', ['text', 'json', 'mermaid']));
   runs(plan, call, async (flags) => (await import('./commands/plan.ts')).plan(flags, call.terminal));
   runs(
-    command(program, call, 'check', 'lint the config, every transition and every ladder, listing all problems at once; writes nothing'),
+    command(
+      program,
+      call,
+      'check',
+      'lint the config, every transition and every ladder, listing all problems at once; writes nothing',
+    ).option('--strict', 'exit with 2 for warnings too'),
     call,
     async (flags) => (await import('./commands/check.ts')).check(flags, call.terminal),
   );

@@ -1,21 +1,61 @@
-// Everything that is wrong with the migrations and ladders, for `upgrade check`.
+// Everything that is wrong with the migrations and ladders, and what their SQL does to tables in use, for `upgrade check`.
+import { readLadderSteps } from '../discover/ladder-steps.ts';
 import { readTransitions } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
 import type { Failure } from '../model/failure.ts';
+import type { Finding, Step } from '../model/plan.ts';
 import { describeModules } from '../steps/describe.ts';
-import { ladderProblems } from './ladders.ts';
+import { asFailures, readLadder } from './ladders.ts';
+import { sqlWarnings } from './sql-warnings.ts';
 
 export interface CheckReport {
   readonly problems: readonly Failure[];
+  /** What is doubtful, but stands in the way of nothing. */
+  readonly findings: readonly Finding[];
   readonly transitions: number;
+  /** Of transitions. */
   readonly steps: number;
 }
 
 export async function checkMigrations(config: Config): Promise<CheckReport> {
-  const { transitions, problems } = await readTransitions(config, 'all', { describeModules });
+  const { transitions, problems, findings } = await readTransitions(config, 'all', { describeModules });
+  const ladders = await readLadders(config);
   return {
-    problems: [...problems, ...ladderProblems(config)],
+    problems: [...problems, ...ladders.problems],
+    findings: [
+      ...findings,
+      ...ladders.findings,
+      ...(await sqlWarnings(config, [...transitions.map(({ dir, steps }) => ({ dir, steps, isGroup: false })), ...ladders.read])),
+    ],
     transitions: transitions.length,
     steps: transitions.reduce((sum, { steps }) => sum + steps.length, 0),
+  };
+}
+
+interface ReadLadders {
+  readonly read: readonly { readonly dir: string; readonly steps: readonly Step[]; readonly isGroup: boolean }[];
+  readonly problems: readonly Failure[];
+  readonly findings: readonly Finding[];
+}
+
+async function readLadders(config: Config): Promise<ReadLadders> {
+  const ladders = await Promise.all(
+    Object.entries(config.ladders).map(async ([name, ladder]) => {
+      const { files, problems } = readLadder(name, ladder);
+      const read =
+        files.length === 0
+          ? { steps: [], problems: [], findings: [] }
+          : await readLadderSteps({ name, ladder, config, dir: ladder.dir, files, describeModules });
+      return {
+        read: { dir: ladder.dir, steps: read.steps, isGroup: ladder.group },
+        problems: [...asFailures(problems), ...read.problems],
+        findings: read.findings,
+      };
+    }),
+  );
+  return {
+    read: ladders.map(({ read }) => read),
+    problems: ladders.flatMap(({ problems }) => problems),
+    findings: ladders.flatMap(({ findings }) => findings),
   };
 }

@@ -37,11 +37,6 @@ export function ladderStatuses(
   return { ladders, problems };
 }
 
-/** The problems of every ladder on disk, for `upgrade check`. */
-export function ladderProblems(config: Pick<Config, 'ladders'>): readonly Failure[] {
-  return Object.entries(config.ladders).flatMap(([name, ladder]) => asFailures(readLadder(name, ladder).problems));
-}
-
 /** Findings of ours carry codes of the registry. */
 export function asFailures(findings: readonly Finding[]): readonly Failure[] {
   return findings.map(({ level: _level, ...rest }) => rest as Failure);

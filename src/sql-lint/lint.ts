@@ -3,7 +3,7 @@
 import { messageOf } from '../model/failure.ts';
 import type { Finding } from '../model/plan.ts';
 import { createLocator } from './positions.ts';
-import { sqlRules, type LintContext, type Linted, type Remark, type SqlRule } from './rules.ts';
+import { sqlRules, type LintContext, type Linted, type ParseProblem, type Remark, type SqlRule } from './rules.ts';
 import { applyWaivers, readWaivers } from './waivers.ts';
 
 export interface SqlSource extends LintContext {
@@ -24,14 +24,12 @@ const linters: Readonly<Record<SqlDialect, () => Promise<(context: LintContext) 
 };
 
 export async function lintSql(source: SqlSource): Promise<readonly Finding[]> {
-  // Whoever writes for psql is told so elsewhere.
-  if (/^[ \t]*\\[a-z.!?]/im.test(source.text)) return [];
   const locate = createLocator(source.text);
   const linted = await lint(source);
-  const isComplete = 'remarks' in linted;
-  const remarks = isComplete ? linted.remarks : [unparsed(linted.problem)];
+  const remarks = 'remarks' in linted ? linted.remarks : linted.problem === null ? null : [unparsed(linted.problem)];
+  if (remarks === null) return [];
   const wanted = remarks.filter(({ code }) => source.section === 'forward' || !(sqlRules[code] as SqlRule).isForwardOnly);
-  return applyWaivers(wanted, readWaivers(source.text), (offset) => locate(offset).line, { isComplete })
+  return applyWaivers(wanted, readWaivers(source.text), (offset) => locate(offset).line, { isComplete: 'remarks' in linted })
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ code, what, offset }) => ({
       level: 'warn',
@@ -52,6 +50,6 @@ async function lint(source: SqlSource): Promise<Linted> {
   }
 }
 
-function unparsed({ message, offset }: { readonly message: string; readonly offset: number }): Remark {
+function unparsed({ message, offset }: ParseProblem): Remark {
   return { code: 'SQL_UNPARSED', what: `the SQL (${message})`, offset, statement: offset };
 }

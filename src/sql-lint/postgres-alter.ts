@@ -23,7 +23,7 @@ export function remarksOnAlterTable(alter: AlterTableStmt, statement: Statement,
       before,
       context,
       get offset() {
-        return statement.partAt(index);
+        return alter.relation === undefined ? statement.start : statement.partAt(index, alter.relation);
       },
     };
     return remarksOnPart(node.AlterTableCmd, part);

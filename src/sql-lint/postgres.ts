@@ -1,5 +1,6 @@
 // PostgreSQL: what locks a table that is in use, rewrites it, or cannot be taken back. Parsed by PostgreSQL's own parser.
 import type { Node, RawStmt, RangeVar } from 'libpg-query';
+import { splitPostgres } from '../model/postgres-statements.ts';
 import { remarksOnAlterTable } from './postgres-alter.ts';
 import { nameOf, namesOf, stringsIn } from './postgres-nodes.ts';
 import { createByteIndex, fromCodePoints, skipBlank } from './positions.ts';
@@ -22,7 +23,7 @@ export interface Statement {
   readonly at: (location: number | undefined) => number;
   readonly remark: (code: SqlCode, what: string, offset?: number) => Remark;
   /** Where the nth part of an ALTER TABLE begins, from 0. */
-  readonly partAt: (index: number) => number;
+  readonly partAt: (index: number, table: RangeVar) => number;
 }
 
 type Parser = typeof import('libpg-query');
@@ -43,6 +44,7 @@ function lintPostgres(context: LintContext, parser: Parser): Linted {
     parsed = parser.parseSync(context.text).stmts ?? [];
   } catch (error) {
     if (!parser.hasSqlDetails(error)) throw error;
+    if (splitPostgres(context.text).psql.length > 0) return { problem: null };
     return { problem: { message: error.message, offset: fromCodePoints(context.text, error.sqlDetails?.cursorPosition ?? 0) } };
   }
   const toIndex = createByteIndex(context.text);
@@ -60,32 +62,38 @@ function lintPostgres(context: LintContext, parser: Parser): Linted {
 }
 
 function statementOf(node: Node, start: number, { text }: LintContext, toIndex: (bytes: number) => number, parser: Parser): Statement {
-  let commas: readonly number[] | null = null;
+  let parts: readonly number[] | null = null;
   return {
     node,
     start,
     at: (location) => (location === undefined || location < 0 ? start : toIndex(location)),
     remark: (code, what, offset = start) => ({ code, what, offset, statement: start }),
-    partAt: (index) => {
-      if (index === 0) return start;
-      commas ??= outerCommas(text.slice(start), parser).map((offset) => start + offset);
-      const comma = commas[index - 1];
-      return comma === undefined ? start : skipBlank(text, comma + 1);
+    partAt: (index, table) => {
+      const from = toIndex(table.location ?? 0);
+      parts ??= partsAfterName(text.slice(from), parser);
+      return from + (parts[index] ?? 0);
     },
   };
 }
 
-function outerCommas(text: string, parser: Parser): readonly number[] {
+/** Given what begins with the name of a table, where the parts behind it begin, which commas part. */
+function partsAfterName(text: string, parser: Parser): readonly number[] {
   const toIndex = createByteIndex(text);
-  const commas: number[] = [];
+  const tokens = parser.scanSync(text).tokens.filter(({ tokenName }) => !tokenName.endsWith('_COMMENT'));
+  let first = 1;
+  while (tokens[first]?.text === '.') first += 2;
+  if (tokens[first]?.text === '*') first++;
+  const parts: number[] = [];
   let depth = 0;
-  for (const { text: token, start } of parser.scanSync(text).tokens) {
+  let isAtBegin = true;
+  for (const { text: token, start } of tokens.slice(first)) {
+    if (isAtBegin) parts.push(toIndex(start));
     if (token === '(' || token === '[') depth++;
     else if (token === ')' || token === ']') depth--;
-    else if (token === ';' && depth === 0) break;
-    else if (token === ',' && depth === 0) commas.push(toIndex(start));
+    else if (token === ';') break;
+    isAtBegin = token === ',' && depth === 0;
   }
-  return commas;
+  return parts;
 }
 
 function remarksOn(statement: Statement, after: readonly Statement[], before: Before, context: LintContext): readonly Remark[] {

@@ -93,11 +93,6 @@ export const sqlRules = {
     says: 'leaves foreign keys, triggers and views of other tables with the old name when a table is renamed',
     hint: 'Leave the PRAGMA out.',
   },
-  SQL_REBUILD_LOSES: {
-    says: 'takes with it what the new table does not have again',
-    hint: 'Create it again after the rename, or waive this with the reason why it may go.',
-    isForwardOnly: true,
-  },
   SQL_ATTACH: {
     says: 'opens a database that is neither backed up nor put back with this one',
     hint: 'Use a TypeScript step, with both databases in upgrade.yaml.',
@@ -141,4 +136,5 @@ export interface ParseProblem {
   readonly offset: number;
 }
 
-export type Linted = { readonly remarks: readonly Remark[] } | { readonly problem: ParseProblem };
+/** A problem of `null`: it is written for psql, which the run and the preflight explain. */
+export type Linted = { readonly remarks: readonly Remark[] } | { readonly problem: ParseProblem | null };

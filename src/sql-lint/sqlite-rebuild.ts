@@ -1,6 +1,6 @@
 // SQLite's way of changing a table is to build it anew: CREATE the new one, copy, DROP the old one, RENAME. What of that is dangerous, and what is a plain DROP.
 import type { LintContext, Remark } from './rules.ts';
-import { isOn, pragmaName, tableName, type SqliteStatement } from './sqlite.ts';
+import { isOn, pragmaName, tableName, type SqliteStatement } from './sqlite-nodes.ts';
 
 export function remarksOnRebuilds(
   statements: readonly SqliteStatement[],

@@ -1,14 +1,9 @@
 // SQLite: what fails on tables with rows, loses data, or does not do in a transaction what it says. Parsed by the grammar of SQLite itself.
-import { parse, type AlterTableStmt, type ColumnConstraint, type Expr, type PragmaStmt, type Stmt } from 'sqlite3-parser';
+import { parse, type AlterTableStmt, type ColumnConstraint, type Expr } from 'sqlite3-parser';
 import { skipBlank } from './positions.ts';
-import type { LintContext, Linted, Remark, SqlCode } from './rules.ts';
+import type { LintContext, Linted, Remark } from './rules.ts';
+import { isOn, pragmaName, tableName, type SqliteStatement } from './sqlite-nodes.ts';
 import { remarksOnRebuilds } from './sqlite-rebuild.ts';
-
-export interface SqliteStatement {
-  readonly node: Stmt;
-  readonly start: number;
-  readonly remark: (code: SqlCode, what: string, offset?: number) => Remark;
-}
 
 export function lintSqlite(context: LintContext): Linted {
   const parsed = parse(context.text);
@@ -28,11 +23,6 @@ export function lintSqlite(context: LintContext): Linted {
     return found;
   });
   return { remarks: [...remarks, ...remarksOnRebuilds(statements, context)] };
-}
-
-/** SQLite's names are the same in capitals and in small letters. */
-export function tableName({ objName }: { readonly objName: { readonly text: string } }): string {
-  return objName.text.toLowerCase();
 }
 
 function remarksOn(
@@ -61,17 +51,6 @@ function remarksOn(
     default:
       return [];
   }
-}
-
-export function pragmaName({ name }: PragmaStmt): string {
-  return name.objName.text.toLowerCase();
-}
-
-export function isOn({ body }: PragmaStmt): boolean {
-  const value = body?.value;
-  if (value === undefined) return false;
-  const text = 'value' in value ? String(value.value) : value.type === 'NameExpr' ? value.name.text : value.type === 'Id' ? value.name : '';
-  return ['on', 'true', 'yes'].includes(text.toLowerCase()) || Number(text) > 0;
 }
 
 function remarksOnAlterTable(
