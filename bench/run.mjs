@@ -7,6 +7,8 @@ const benchmarks = {
   'sql-5000': () => import('./benchmarks/sql.mjs'),
   'ts-1000': () => import('./benchmarks/modules.mjs'),
   'rollback-1000': () => import('./benchmarks/rollback.mjs'),
+  'postgres-5000': () => import('./benchmarks/postgres.mjs'),
+  'group-5000': () => import('./benchmarks/group.mjs'),
   start: () => import('./benchmarks/start.mjs'),
   'plan-2000': () => import('./benchmarks/plan.mjs'),
 };

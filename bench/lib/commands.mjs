@@ -1,5 +1,6 @@
 // How each contestant is started. Everything that Node runs is run by the Node that runs the benchmark.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -25,6 +26,32 @@ export const dbmate =
     `sqlite:${dir}/app.db?_sync=FULL&_journal=WAL`,
     '--migrations-dir',
     `${dir}/migrations`,
+    '--no-dump-schema',
+    ...action,
+  ];
+
+/** `url` by scratch folder. By default it puts all pending migrations into one transaction. */
+export const nodePgMigrate =
+  (url, ...flags) =>
+  (dir) => [
+    'env',
+    `DATABASE_URL=${url(dir)}`,
+    process.execPath,
+    here('../node_modules/node-pg-migrate/bin/node-pg-migrate.js'),
+    'up',
+    '-m',
+    join(dir, 'migrations'),
+    '--no-verbose',
+    ...flags,
+  ];
+export const dbmatePostgres =
+  (url, ...action) =>
+  (dir) => [
+    dbmateBinary,
+    '--url',
+    `${url(dir)}?sslmode=disable`,
+    '--migrations-dir',
+    join(dir, 'migrations'),
     '--no-dump-schema',
     ...action,
   ];
