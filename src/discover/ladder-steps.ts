@@ -60,9 +60,10 @@ export async function readLadderSteps(request: LadderStepsRequest): Promise<Ladd
     isLadder: true,
   });
   const order = new Map(raw.map(({ named }, at) => [named.id, at]));
+  const descriptions = new Map(request.files.map((file) => [ladderStepId(name, file), file.description ?? null]));
   return {
     steps: described.steps
-      .map(({ step }) => (ladder.kind === 'index' ? asScript(step) : step))
+      .map(({ step }) => (ladder.kind === 'index' ? asScript(step, descriptions.get(step.id) ?? null) : step))
       .toSorted((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0)),
     files: files.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     problems: [...problems, ...described.problems],
@@ -87,9 +88,18 @@ export function ladderFileSha256(dir: string, file: LadderFile): string | null {
 }
 
 /** Scripts of an index may be run any number of times: the systems that have them demand it. */
-function asScript(step: Step): Step {
+function asScript(step: Step, description: string | null): Step {
   const hasBackward = step.backwardFile !== null;
-  return { ...step, isPlainScript: true, idempotent: true, hasBackward, isReversible: hasBackward };
+  // What a script says of itself counts; else what the index says of it.
+  const describesItself = /\D/.test(step.description);
+  return {
+    ...step,
+    ...(describesItself || description === null ? {} : { description }),
+    isPlainScript: true,
+    idempotent: true,
+    hasBackward,
+    isReversible: hasBackward,
+  };
 }
 
 interface Folder {

@@ -64,7 +64,7 @@ async function writeDatabase(config: Config, { name, ladder, climbs, facts }: On
   const source = facts.baselines.find((baseline) => baseline.ladder === name)?.source;
   const { files } = readLadder(name, ladder);
   const request = {
-    adoptedShape: source === undefined || source.kind === 'index' ? null : source.shape,
+    adoptedShape: source === undefined || source === null || source.kind === 'index' ? null : source.shape,
     changes: climbs.flatMap(({ direction, rungs }) => rungs.map((rung) => changeOf(name, rung, direction, files, facts))),
     standing: facts.steps
       .filter((step) => step.ladder === name)
