@@ -5,6 +5,9 @@ import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import { journalName, openPostgresSession, type PostgresSession, type WritePermit } from './postgres-session.ts';
 import { postgresJournalUpgrades, postgresJournalVersion } from './postgres-schema.ts';
 
+// Not `to_regclass`: in the middle of a transaction that has waited, it may still say that there is none.
+const hasTables = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'rungs' AND tablename = 'journal') AS found";
+
 /** `null`: reading, and nothing was ever recorded. Throws JOURNAL_NEWER, JOURNAL_WRITE_FAILED, POSTGRES_UNREACHABLE, POSTGRES_POOLER. */
 export async function openJournalTables(
   target: PostgresTarget,
@@ -15,8 +18,8 @@ export async function openJournalTables(
   const session = await openPostgresSession(target, installation, permit);
   try {
     if (permit !== null) return session;
-    const [found] = await session.query("SELECT to_regclass('rungs.journal') IS NOT NULL AS is_there");
-    if (found?.is_there === true) {
+    const [found] = await session.query(hasTables);
+    if (found?.found === true) {
       const [row] = await session.query('SELECT version FROM rungs.journal');
       const version = Number(row?.version ?? 0);
       refuseNewer(version, session.file);
@@ -35,7 +38,7 @@ async function upgradeTables(target: PostgresTarget): Promise<void> {
   const file = journalName(target.url);
   const client = await connectPostgres(target, { name: 'journal', application: 'rungs journal' });
   const versionNow = async (): Promise<number> => {
-    const { rows } = await client.query<{ found: boolean }>("SELECT to_regclass('rungs.journal') IS NOT NULL AS found");
+    const { rows } = await client.query<{ found: boolean }>(hasTables);
     if (rows[0]?.found !== true) return 0;
     const known = await client.query<{ version: number }>('SELECT version FROM rungs.journal');
     return known.rows[0]?.version ?? 0;

@@ -11,7 +11,7 @@ import { createStepExecutor } from '../steps/executor.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { openJournalToWrite } from './journals.ts';
 import { guardSteps, stepsElsewhere, tellElsewhere } from './steps-elsewhere.ts';
-import { takeLock, type WaitForLock } from './take-lock.ts';
+import { takeLock, type HeldLock, type WaitForLock } from './take-lock.ts';
 
 export interface HeldRun {
   readonly journal: Journal;
@@ -24,6 +24,7 @@ const flushEveryMs = 100;
 
 /**
  * Throws LOCK_HELD with the holder (after `waitMs`), JOURNAL_…, POSTGRES_…, and CANCELLED when the signal ends the waiting; nothing is held then.
+ * `held`: a lock that was taken before; it is let go of with the run, and where this throws.
  * Where hosts share the journal, a run whose lock is lost ends its steps at once, and its next write fails with JOURNAL_LOST_LOCK.
  */
 export async function holdRun(
@@ -31,9 +32,9 @@ export async function holdRun(
   adapters: ReadingPorts,
   bus: EventBus,
   runId: string,
-  wait: WaitForLock = {},
+  { held, ...wait }: WaitForLock & { readonly held?: HeldLock } = {},
 ): Promise<HeldRun> {
-  const lock = await takeLock(config, adapters.clock, wait);
+  const lock = held ?? (await takeLock(config, adapters.clock, wait));
   let journal: Journal | null = null;
   try {
     journal = await openJournalToWrite(config, lock);
@@ -57,7 +58,11 @@ export async function holdRun(
         try {
           await steps.close();
         } finally {
-          await opened.close().finally(async () => lock.release());
+          try {
+            await opened.close();
+          } finally {
+            await lock.release();
+          }
           unsubscribe();
         }
       },
