@@ -103,6 +103,7 @@ describe('reading commands', () => {
     expect(JSON.parse((await upgrade(['doctor', '--json'])).stdout)).toEqual({ findings: [] });
     expect(JSON.parse((await upgrade(['check', '--json'])).stdout)).toEqual({
       problems: [],
+      findings: [],
       transitions: 2,
       steps: 2,
       failure: null,
