@@ -60,7 +60,7 @@ export async function readLadderSteps(request: LadderStepsRequest): Promise<Ladd
     isLadder: true,
   });
   const order = new Map(raw.map(({ named }, at) => [named.id, at]));
-  const descriptions = new Map(request.files.map((file) => [ladderStepId(name, file), file.description ?? null]));
+  const descriptions = new Map(request.files.map((file) => [ladderStepId(request.name, file), file.description ?? null]));
   return {
     steps: described.steps
       .map(({ step }) => (ladder.kind === 'index' ? asScript(step, descriptions.get(step.id) ?? null) : step))
@@ -104,7 +104,7 @@ function asScript(step: Step, description: string | null): Step {
 
 interface Folder {
   readonly trust: Trust;
-  readonly names: readonly Dirent[];
+  readonly entries: ReadonlyMap<string, Dirent>;
   readonly packed: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -116,7 +116,7 @@ function openFolder({ config, dir, name }: LadderStepsRequest, problems: Failure
     const pack = path.join(dir, packName);
     return {
       trust,
-      names: readdirSync(dir, { withFileTypes: true }),
+      entries: new Map(readdirSync(dir, { withFileTypes: true }).map((entry) => [entry.name, entry])),
       packed: existsSync(pack) ? (unpackSteps(readFileSync(pack)) ?? new Map()) : new Map(),
     };
   } catch (error) {
@@ -133,8 +133,7 @@ function readStep(
   problems: Failure[],
 ): { readonly raw: RawStep; readonly files: readonly TransitionFile[] } | null {
   const forwardFile = path.basename(file.file);
-  const names = new Set(folder.names.map(({ name }) => name));
-  const backwardFile = backwardOf(file, (name) => names.has(name) || folder.packed.has(name));
+  const backwardFile = backwardOf(file, (name) => folder.entries.has(name) || folder.packed.has(name));
   const kind = kinds[/\.([a-z]+)$/.exec(forwardFile)?.[1] ?? ''];
   const forward = bytesOf(forwardFile, folder, dir, problems);
   const backward = backwardFile === null ? null : bytesOf(backwardFile, folder, dir, problems);
@@ -162,17 +161,17 @@ function backwardOf({ file }: LadderFile, isThere: (name: string) => boolean): s
   return wanted !== name && isThere(wanted) ? wanted : null;
 }
 
-function bytesOf(name: string, { packed, names, trust }: Folder, dir: string, problems: Failure[]): Buffer | null {
+function bytesOf(name: string, { packed, entries, trust }: Folder, dir: string, problems: Failure[]): Buffer | null {
   const inPack = packed.get(name);
   if (inPack !== undefined) return Buffer.from(inPack);
-  const isLink = names.find((entry) => entry.name === name)?.isSymbolicLink() ?? false;
+  const isLink = entries.get(name)?.isSymbolicLink() ?? false;
   const { read, problems: found } = readTrusted(path.join(dir, name), isLink, trust, stepBytesLimit);
   problems.push(...found);
   return read?.bytes ?? null;
 }
 
 /** Modules that steps import from their own folder, and `_lib/` folders. Numbered files are steps, and come only if they are asked for. */
-function helperFiles({ names, trust }: Folder, { dir }: LadderStepsRequest, problems: Failure[]): readonly TransitionFile[] {
+function helperFiles({ entries, trust }: Folder, { dir }: LadderStepsRequest, problems: Failure[]): readonly TransitionFile[] {
   const found: TransitionFile[] = [];
   const walk = (entry: Dirent, relative: string): void => {
     const file = path.join(dir, relative);
@@ -186,7 +185,7 @@ function helperFiles({ names, trust }: Folder, { dir }: LadderStepsRequest, prob
     problems.push(...wrong);
     if (read !== null) found.push({ path: relative, sha256: read.sha256 });
   };
-  for (const entry of names) {
+  for (const entry of entries.values()) {
     const isShared = entry.name.startsWith('_') && entry.name !== '__pycache__';
     const isBeside =
       !entry.isDirectory() &&
