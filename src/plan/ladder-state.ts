@@ -30,6 +30,7 @@ export function ladderState({ ladder, kind, files, recorded }: Request): LadderS
   const onDisk = [...new Set(files.map(({ number }) => number))];
   const order = mergedOrder(kind, onDisk, [...applied.keys()]);
   const last = order.findLastIndex((number) => applied.has(number));
+  const beneath = new Set(order.slice(0, Math.max(0, last)));
   const pending = onDisk.filter((number) => !applied.has(number));
   return {
     ladder,
@@ -37,7 +38,7 @@ export function ladderState({ ladder, kind, files, recorded }: Request): LadderS
     order,
     height: order[last] ?? 0,
     pending,
-    below: pending.filter((number) => order.indexOf(number) < last),
+    below: pending.filter((number) => beneath.has(number)),
     gaps: kind === 'index' ? [] : gapsIn(onDisk),
   };
 }
@@ -59,7 +60,8 @@ export function climbDown({ order, applied }: LadderState, to: number | null): r
   if (to === 0) return climbed;
   const end = order.indexOf(to);
   if (end < 0) return null;
-  return climbed.filter((number) => order.indexOf(number) > end);
+  const above = new Set(order.slice(end + 1));
+  return climbed.filter((number) => above.has(number));
 }
 
 /** The height after `numbers` have become applied, or are no longer. */
@@ -80,12 +82,13 @@ export function afterClimb(state: LadderState, steps: readonly LadderStep[], dir
   const last = state.order.findLastIndex((number) => applied.has(number));
   const onDisk = new Set([...state.pending, ...state.order.filter((number) => state.applied.has(number))]);
   const pending = state.order.filter((number) => onDisk.has(number) && !applied.has(number));
+  const beneath = new Set(state.order.slice(0, Math.max(0, last)));
   return {
     ...state,
     applied,
     height: state.order[last] ?? 0,
     pending,
-    below: pending.filter((number) => state.order.indexOf(number) < last),
+    below: pending.filter((number) => beneath.has(number)),
   };
 }
 

@@ -67,7 +67,8 @@ export async function planUp(
       finding('block', failure('LADDER_LATE', { ladder: name, steps: namesOf(onDisk, late), height: state.height }, at(ladder))),
     );
   }
-  const files = numbers.flatMap((number) => onDisk.files.find((file) => file.number === number) ?? []);
+  const byNumber = filesByNumber(onDisk);
+  const files = numbers.flatMap((number) => byNumber.get(number) ?? []);
   if (files.length === 0) return { transitions: [], findings, accepted };
   const read = await readLadderSteps({ name, ladder, config, dir: ladder.dir, files, describeModules });
   if (read.problems.length > 0) throw new UpgradeError(read.problems);
@@ -89,7 +90,8 @@ export async function planDown(config: Config, opened: OpenedLadder, to: number 
 /** These steps, in this order. The copies that ran run back; where there are none, the files on disk. Throws LADDER_IRREVERSIBLE. */
 export async function planBack(config: Config, opened: OpenedLadder, numbers: readonly number[]): Promise<ClimbPlan> {
   const { name, ladder, state } = opened;
-  const located = numbers.map((number) => locate(config, opened, state.applied.get(number)));
+  const locate = locator(config, opened);
+  const located = numbers.map((number) => locate(state.applied.get(number)));
   const missing = located.flatMap((one) => ('code' in one ? [one] : []));
   if (missing.length > 0) throw new UpgradeError(missing);
   const groups: { readonly dir: string; readonly files: LadderFile[] }[] = [];
@@ -116,7 +118,7 @@ export async function planBack(config: Config, opened: OpenedLadder, numbers: re
 }
 
 /** What speaks for or against the ladder as it stands, whatever is climbed. */
-function standing(
+export function standing(
   opened: OpenedLadder,
   { acceptChecksums = [] }: ClimbOptions,
   now: string,
@@ -128,8 +130,9 @@ function standing(
   const accepted: AcceptedChecksum[] = [];
   if (state.gaps.length > 0)
     findings.push(finding('info', failure('LADDER_NUMBERS_MISSING', { ladder: name, numbers: state.gaps }, at(ladder))));
+  const byNumber = filesByNumber(onDisk);
   for (const [number, step] of state.applied) {
-    const file = onDisk.files.find((one) => one.number === number);
+    const file = byNumber.get(number);
     if (file === undefined) {
       const wanted = path.join(ladder.dir, step.name);
       findings.push(
@@ -193,7 +196,10 @@ interface ClimbParts {
   readonly before?: readonly number[];
 }
 
-function climbOf({ name, ladder, state }: OpenedLadder, { dir, steps, files, direction, numbers, before = [] }: ClimbParts): Transition {
+export function climbOf(
+  { name, ladder, state }: OpenedLadder,
+  { dir, steps, files, direction, numbers, before = [] }: ClimbParts,
+): Transition {
   const fromHeight = heightAfter(state, before, direction);
   const toHeight = heightAfter(state, [...before, ...numbers], direction);
   return {
@@ -224,39 +230,50 @@ function climbOf({ name, ladder, state }: OpenedLadder, { dir, steps, files, dir
   };
 }
 
-/** Where the step that was applied lies now: among the copies of its run, or on disk. */
-function locate(
+/** Where the steps that were applied lie now: among the copies of their runs, or on disk. */
+function locator(
   config: Config,
   { name, ladder, onDisk }: OpenedLadder,
-  step: LadderStep | undefined,
-): { readonly dir: string; readonly file: LadderFile } | Failure {
-  if (step === undefined) return failure('INTERNAL', { error: 'a step that is not applied was to be taken back' });
-  const archived = step.runId === null ? null : findArchived(path.join(runDir(config, step.runId), 'steps'), name, step);
-  if (archived !== null) return archived;
-  const file = onDisk.files.find(({ number }) => number === step.number);
-  const wanted = path.join(ladder.dir, step.name);
-  if (file === undefined) return failure('LADDER_FILE_MISSING', { ladder: name, step: step.name, wanted }, { place: { file: wanted } });
-  const actual = step.sha256 === null ? null : currentSha256(file, step.sha256);
-  if (actual === null || step.sha256 === null || actual === step.sha256) return { dir: ladder.dir, file };
-  const id = ladderStepId(name, file);
-  return failure('LADDER_EDITED', { ladder: name, step: id, recorded: step.sha256, actual }, { place: { file: file.file } });
+): (step: LadderStep | undefined) => { readonly dir: string; readonly file: LadderFile } | Failure {
+  const archives = new Map<string, ReadonlyMap<string, string>>();
+  const byNumber = filesByNumber(onDisk);
+  return (step) => {
+    if (step === undefined) return failure('INTERNAL', { error: 'a step that is not applied was to be taken back' });
+    if (step.runId !== null) {
+      const archive = archives.get(step.runId) ?? archivedSteps(path.join(runDir(config, step.runId), 'steps'), name);
+      archives.set(step.runId, archive);
+      const archived = archive.get(step.name);
+      if (archived !== undefined) return { dir: path.dirname(archived), file: { number: step.number, name: step.name, file: archived } };
+    }
+    const file = byNumber.get(step.number);
+    const wanted = path.join(ladder.dir, step.name);
+    if (file === undefined) return failure('LADDER_FILE_MISSING', { ladder: name, step: step.name, wanted }, { place: { file: wanted } });
+    const actual = step.sha256 === null ? null : currentSha256(file, step.sha256);
+    if (actual === null || step.sha256 === null || actual === step.sha256) return { dir: ladder.dir, file };
+    const id = ladderStepId(name, file);
+    return failure('LADDER_EDITED', { ladder: name, step: id, recorded: step.sha256, actual }, { place: { file: file.file } });
+  };
 }
 
-function findArchived(
-  copies: string,
-  ladder: string,
-  { number, name }: LadderStep,
-): { readonly dir: string; readonly file: LadderFile } | null {
-  if (!existsSync(copies)) return null;
-  for (const folder of readdirSync(copies)) {
-    if (!folder.startsWith(`${ladder}@`)) continue;
+/** The copies that a run has kept of a ladder's steps: `005_x` to the file. */
+function archivedSteps(copies: string, ladder: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const folder of existsSync(copies) ? readdirSync(copies) : []) {
+    // What made a fresh database is no step of the ladder, though it may be named like one.
+    if (!folder.startsWith(`${ladder}@`) || folder.endsWith('-fresh')) continue;
     const dir = path.join(copies, folder);
     const pack = path.join(dir, packName);
     const packed = existsSync(pack) ? [...(unpackSteps(readFileSync(pack))?.keys() ?? [])] : [];
-    const found = [...readdirSync(dir), ...packed].find((one) => one.startsWith(`${name}.`) && !/\.down\.[a-z]+$/.test(one));
-    if (found !== undefined) return { dir, file: { number, name, file: path.join(dir, found) } };
+    for (const file of [...readdirSync(dir), ...packed]) {
+      if (!/\.down\.[a-z]+$/.test(file)) found.set(file.replace(/(\.up)?\.[a-z]+$/, ''), path.join(dir, file));
+    }
   }
-  return null;
+  return found;
+}
+
+function filesByNumber({ files }: LadderOnDisk): ReadonlyMap<number, LadderFile> {
+  // The first of several with one number: those are an error anyway.
+  return new Map(files.toReversed().map((file) => [file.number, file]));
 }
 
 function namesOf({ files }: LadderOnDisk, numbers: readonly number[]): readonly string[] {
