@@ -18,7 +18,7 @@ export interface StepDefinition {
   /** Tells whether the step is applied now. Must not change anything. */
   readonly check?: (ctx: StepContext) => StepState | Promise<StepState>;
   readonly forward: (ctx: StepContext) => unknown;
-  /** May be missing where only `files` and `sqlite` are used. */
+  /** May be missing where only `files` and databases are used. */
   readonly backward?: (ctx: StepContext) => unknown;
 }
 
@@ -42,6 +42,8 @@ export interface StepContext {
   readonly exec: StepExec;
   /** A SQLite database of upgrade.yaml by its name. One transaction per database and step. */
   readonly sqlite: (name: string) => SqliteHandle;
+  /** A PostgreSQL database of upgrade.yaml by its name. One transaction per database and step. */
+  readonly postgres: (name: string) => PostgresHandle;
   readonly files: StepFiles;
   readonly checkpoint: Checkpoint;
   /** Changes many rows, some at a time: see `Batches`. */
@@ -87,6 +89,19 @@ export interface SqliteHandle {
   readonly get: <Row = SqlRow>(sql: string, ...parameters: SqlParameters) => Promise<Row | undefined>;
   readonly all: <Row = SqlRow>(sql: string, ...parameters: SqlParameters) => Promise<readonly Row[]>;
   readonly iterate: <Row = SqlRow>(sql: string, ...parameters: SqlParameters) => AsyncIterable<Row>;
+}
+
+export type PostgresRow = Record<string, unknown>;
+
+export interface PostgresHandle {
+  /** One statement or several, without parameters. */
+  readonly exec: (sql: string) => Promise<void>;
+  /** One statement; parameters are `$1`, `$2`… */
+  readonly query: <Row = PostgresRow>(sql: string, parameters?: readonly unknown[]) => Promise<readonly Row[]>;
+  readonly get: <Row = PostgresRow>(sql: string, parameters?: readonly unknown[]) => Promise<Row | undefined>;
+  readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<{ readonly rowCount: number }>;
+  /** Row by row, by a cursor: memory stays flat. Not over a `checkpoint.save`, which ends the transaction. */
+  readonly iterate: <Row = PostgresRow>(sql: string, parameters?: readonly unknown[]) => AsyncIterable<Row>;
 }
 
 export interface Checkpoint {

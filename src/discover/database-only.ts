@@ -9,15 +9,23 @@ const otherImport = /\b(?:from|import)\s*["'](?!rungs["'])/;
 
 export function isDatabaseOnly(text: string): boolean {
   if (otherWays.test(text) || otherImport.test(text)) return false;
-  const handles = [...text.matchAll(/\bsqlite\s*\(\s*(["'])([^"'\\]+)\1\s*\)/g)];
+  const kinds = ['sqlite', 'postgres'].filter((kind) => new RegExp(String.raw`\b${kind}\b`).test(text));
+  const [kind] = kinds;
+  return kind !== undefined && kinds.length === 1 && usesOnly(kind, text);
+}
+
+function usesOnly(kind: string, text: string): boolean {
+  const handles = [...text.matchAll(new RegExp(String.raw`\b${kind}\s*\(\s*(["'])([^"'\\]+)\1\s*\)`, 'g'))];
   const [first] = handles;
   if (first === undefined || handles.some(([, , name]) => name !== first[2])) return false;
   // Taken out of the context, or called with a name: anything else might be another name for it.
-  const taken = countOf(text, String.raw`\bsqlite\s*(?=[,}])`);
-  if (countOf(text, String.raw`\bsqlite\b`) !== handles.length + taken) return false;
+  const taken = countOf(text, String.raw`\b${kind}\s*(?=[,}])`);
+  if (countOf(text, String.raw`\b${kind}\b`) !== handles.length + taken) return false;
   // `exec` of a handle is SQL, any other is a command.
-  const variables = [...text.matchAll(/\b(?:const|let)\s+(\w+)\s*=\s*(?:\w+\s*\.\s*)?sqlite\s*\(/g)].map(([, name]) => name);
-  const ofHandles = countOf(text, String.raw`\bsqlite\s*\(\s*(?:"[^"\\]+"|'[^'\\]+')\s*\)\s*\.\s*exec\b`);
+  const variables = [...text.matchAll(new RegExp(String.raw`\b(?:const|let)\s+(\w+)\s*=\s*(?:\w+\s*\.\s*)?${kind}\s*\(`, 'g'))].map(
+    ([, name]) => name,
+  );
+  const ofHandles = countOf(text, String.raw`\b${kind}\s*\(\s*(?:"[^"\\]+"|'[^'\\]+')\s*\)\s*\.\s*exec\b`);
   const ofVariables = variables.length === 0 ? 0 : countOf(text, String.raw`\b(?:${variables.join('|')})\s*\.\s*exec\b`);
   return countOf(text, String.raw`\bexec\b`) === ofHandles + ofVariables;
 }

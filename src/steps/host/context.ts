@@ -31,6 +31,7 @@ export function createContext(
     progress,
     exec: createExec(run.root, signal, (command) => session.note('exec', command)),
     sqlite: session.sqlite,
+    postgres: session.postgres,
     ...createBatches({ order, run, session, isLooking }, { signal, progress }),
   };
   let files: StepContext['files'] | null = null;

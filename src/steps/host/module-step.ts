@@ -7,12 +7,15 @@ import type { Failure } from '../../model/failure.ts';
 import { syncFileSystems } from '../../processes/sync-file-systems.ts';
 import { databaseOf } from './connections.ts';
 import type { Connections } from './connections.ts';
+import type { PostgresHandle } from '../../step-api.ts';
 import { createContext } from './context.ts';
 import { isInterruption } from './interruptions.ts';
 import type { Interruptions } from './interruptions.ts';
 import { loadModule, placeInStack } from './module-loader.ts';
 import type { HostOrder, HostReply, HostRun } from './protocol.ts';
 import { openSession } from './session.ts';
+import type { Session } from './session.ts';
+import type { SynchronousDatabase } from './synchronous-database.ts';
 
 export interface HalfRequest {
   readonly order: HostOrder;
@@ -32,11 +35,10 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
   const half = loaded.members[order.direction];
   // Without a backward nothing is left to do here: what was recorded is undone by the orchestrator.
   if (typeof half !== 'function') return noFunction(order, half);
-  const session = openSession(order, run, connections);
+  const session = openSession(order, run, connections, signal);
   try {
-    const given = loaded.takesDatabase
-      ? session.synchronous(databaseOf(run, order.database, order.id), readFileSync(order.file, 'utf8'))
-      : createContext(order, run, session, signal, request.send);
+    if (mayLookForSaved(order, run)) await session.readSaved();
+    const given = loaded.takesDatabase ? databaseFor(order, run, session) : createContext(order, run, session, signal, request.send);
     await request.interruptions.race(async () => {
       await half.call(loaded.members, given);
       await nextTick(); // Rejections that nobody handles are told a tick later.
@@ -45,10 +47,10 @@ export async function runModuleHalf(request: HalfRequest): Promise<Failure | nul
     // Before the marker says that it is done: what programs wrote is not on disk yet.
     const unsynced = startsPrograms(order) ? await syncFileSystems([run.root, ...databaseFolders(run)]) : null;
     if (unsynced !== null) throw fail('STEP_NOT_SYNCED', { step: order.id, error: unsynced }, { step: order.id });
-    session.complete();
+    await session.complete();
     return null;
   } catch (error) {
-    session.abandon();
+    await session.abandon();
     return failureOf(order, run, error, signal);
   }
 }
@@ -66,8 +68,22 @@ function startsPrograms({ file }: HostOrder): boolean {
   return otherWays.test(readFileSync(file, 'utf8'));
 }
 
+/** What `up(db)` and `down(db)` get. */
+function databaseFor(order: HostOrder, run: HostRun, session: Session): SynchronousDatabase | PostgresHandle {
+  const name = databaseOf(run, order.database, order.id);
+  return run.databases[name]?.kind === 'postgres' ? session.postgres(name) : session.synchronous(name, readFileSync(order.file, 'utf8'));
+}
+
+/** Only where there is a server: SQLite databases are looked at when they are asked for. */
+function mayLookForSaved({ file, isDatabaseOnly }: HostOrder, { databases }: HostRun): boolean {
+  const hasServer = Object.values(databases).some(({ kind }) => kind === 'postgres');
+  return (
+    hasServer && !isDatabaseOnly && /\bcheckpoint\b|\bfrom\s*["'](?!rungs["'])|\brequire\b|\bimport\s*\(/.test(readFileSync(file, 'utf8'))
+  );
+}
+
 const otherWays =
-  /(?<!\bsqlite\([^()\n]*\)\s*\.)\bexec\b|\b(?:require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/;
+  /(?<!\b(?:sqlite|postgres)\([^()\n]*\)\s*\.)\bexec\b|\b(?:require|process|globalThis|eval)\b|\bimport\s*\(|\bfrom\s*["'](?!rungs["'])|\bimport\s*["']/;
 const anyWay = new RegExp(String.raw`${otherWays.source}|\bfiles\b`);
 
 function databaseFolders(run: HostRun): readonly string[] {
@@ -81,14 +97,15 @@ export async function runCheck(request: HalfRequest): Promise<{ readonly state: 
   if ('code' in loaded) return { state: null, failure: { ...loaded, step: order.id } };
   const { check } = loaded.members;
   if (typeof check !== 'function') return { state: null };
-  const session = openSession(order, run, connections);
+  const session = openSession(order, run, connections, signal);
   try {
+    if (mayLookForSaved(order, run)) await session.readSaved();
     const context = createContext(order, run, session, signal, request.send, { isLooking: true });
     return { state: await request.interruptions.race(async () => check.call(loaded.members, context)) };
   } catch (error) {
     return { state: null, failure: failureOf(order, run, error, signal) };
   } finally {
-    session.abandon(); // It only looks: whatever it wrote is not kept.
+    await session.abandon(); // It only looks: whatever it wrote is not kept.
   }
 }
 

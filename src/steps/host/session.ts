@@ -1,6 +1,8 @@
 // The databases, checkpoint and effects of one half of a module step. Promises one transaction per database, committed with its marker at the end.
-import { fail } from '../../model/failure.ts';
-import type { Checkpoint, SqliteHandle, SqlParameters, SqlRow } from '../../step-api.ts';
+import { fail, messageOf } from '../../model/failure.ts';
+import type { Checkpoint, PostgresHandle, SqliteHandle, SqlParameters, SqlRow } from '../../step-api.ts';
+import type { FoundMarkers } from '../postgres/marker-table.ts';
+import { openPostgresModuleSession } from '../postgres/module-session.ts';
 import { checkpointFile, readCheckpointFile, saveCheckpointFile } from './checkpoint-file.ts';
 import { databaseOf, isBusy } from './connections.ts';
 import type { Connection, Connections } from './connections.ts';
@@ -22,9 +24,12 @@ export interface Session {
   /** One database for `ctx.batches`, to be committed apart from the others. */
   readonly batchStore: (name: string) => BatchStore;
   readonly note: (kind: EffectKind, name: string) => void;
-  /** Commits every database with its marker. */
-  readonly complete: () => void;
-  readonly abandon: () => void;
+  readonly postgres: (name: string) => PostgresHandle;
+  /** What earlier attempts saved in servers, which cannot be asked for at once; needed only by a step that looks. */
+  readonly readSaved: () => Promise<void>;
+  /** Commits every database with its marker: PostgreSQL first, as a server can still refuse, then SQLite, each in the order of first use. */
+  readonly complete: () => Promise<void>;
+  readonly abandon: () => Promise<void>;
 }
 
 /** Commits one database in pieces, each together with how far the work is. */
@@ -41,7 +46,7 @@ export interface BatchStore {
   readonly eachOther: (visit: (other: Connection) => void) => void;
 }
 
-export function openSession(order: HostOrder, run: HostRun, connections: Connections): Session {
+export function openSession(order: HostOrder, run: HostRun, connections: Connections, signal: AbortSignal): Session {
   const used = new Map<string, Connection>();
   const watches = new Map<string, ForeignKeyWatch>();
   const noted = new Set<string>();
@@ -55,6 +60,9 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
     noted.add(`${kind} ${name}`);
     noteEffect(run.runDir, { step: order.id, action: order.action, kind, name }, kind !== 'database');
   };
+
+  const servers = openPostgresModuleSession(order, run, connections.postgres, { note: (name) => note('database', name), signal });
+  let savedInServers: readonly FoundMarkers[] | Error = [];
 
   const begin = (connection: Connection): void => {
     if (isOver) throw new Error(`step ${order.id} used database ${connection.name} after it had ended`);
@@ -135,12 +143,27 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
         },
       };
     },
+    postgres: (name) => servers.handle(databaseOf(run, name, order.id, 'postgres')),
+    readSaved: async () => {
+      // One that cannot be reached is only missed where somebody looks.
+      savedInServers = await servers.readSaved().catch((error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))));
+    },
     checkpoint: {
       get value(): unknown {
+        if (savedInServers instanceof Error) throw savedInServers;
+        const saved = savedInServers.map(({ checkpoint }) => checkpoint(key)).find((each) => each !== null);
+        if (saved !== undefined && saved !== null) return saved.value;
         return savedCheckpoint(run, order, connections, key);
       },
       save: async (value) => {
         const [target] = used.values();
+        const [server] = servers.used();
+        if (server !== undefined) {
+          note('checkpoint', server);
+          await servers.saveCheckpoint(key, value);
+          for (const connection of used.values()) if (connection.isInTransaction()) connection.commit();
+          return;
+        }
         if (target === undefined) return saveCheckpointFile(checkpointFile(run.runDir, order.id, order.action), value);
         checkForeignKeys();
         note('checkpoint', target.name);
@@ -149,12 +172,13 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
         for (const connection of used.values()) if (connection.isInTransaction()) connection.commit();
       },
     },
-    complete: () => {
+    complete: async () => {
       isOver = true;
       checkForeignKeys();
-      const names = [...used.keys()];
+      const names = [...servers.used(), ...used.keys()];
       // A revert also ends the marker of databases that only its apply had used.
       const marked = order.action === 'revert' ? markedConnections(run, order, connections, used) : [...used.values()];
+      await servers.mark(names, savedByHalves(order));
       for (const connection of marked) {
         connection.expectInPlace(order.id);
         if (!connection.isInTransaction()) connection.begin();
@@ -162,13 +186,15 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
         else connection.markers.clear(run.runId, order.id);
         for (const saved of savedByHalves(order)) connection.markers.dropCheckpoint(run.runId, saved);
       }
+      await servers.commit();
       for (const connection of marked) connection.commit();
       restoreForeignKeys();
     },
-    abandon: () => {
+    abandon: async () => {
       isOver = true;
       for (const connection of used.values()) connection.rollback();
       restoreForeignKeys();
+      await servers.abandon();
     },
   };
 }

@@ -107,6 +107,19 @@ function wrap(name: string, client: Client, markerTable: string): PostgresConnec
   client.on('end', () => {
     lost = true;
   });
+  // Only work that is under way keeps this process alive, as with everything else that a step may wait for.
+  let pending = 0;
+  const working = async <Result>(work: Promise<Result>): Promise<Result> => {
+    pending += 1;
+    keepAlive(client, true);
+    try {
+      return await work;
+    } finally {
+      pending -= 1;
+      if (pending === 0) keepAlive(client, false);
+    }
+  };
+  keepAlive(client, false);
   const noteLoss = (error: unknown): void => {
     if (isLoss(error)) lost = true;
   };
@@ -117,13 +130,13 @@ function wrap(name: string, client: Client, markerTable: string): PostgresConnec
     markerTable,
     attempt: randomBytes(8).toString('hex'),
     send: async (text) => {
-      const sent = await send(client, text);
+      const sent = await working(send(client, text));
       noteLoss(sent.error);
       return sent;
     },
     query: async <Row extends Record<string, unknown>>(text: string, values: readonly unknown[] = []) => {
       try {
-        return await client.query<Row>(text, [...values]);
+        return await working(client.query<Row>(text, [...values]));
       } catch (error) {
         noteLoss(error);
         throw error;
@@ -132,11 +145,12 @@ function wrap(name: string, client: Client, markerTable: string): PostgresConnec
     isInTransaction: () => !lost && client.getTransactionStatus() !== 'I',
     isLost: () => lost,
     reset: async () => {
-      await client.query('DISCARD ALL');
-      await client.query(durable);
+      await working(client.query('DISCARD ALL'));
+      await working(client.query(durable));
     },
     end: async () => {
       lost = true;
+      keepAlive(client, true);
       await client.end().catch(() => undefined);
     },
   };
@@ -169,4 +183,9 @@ async function send(client: Client, text: string): Promise<Sent> {
 function processIdOf(client: Client): number {
   const pid: unknown = Reflect.get(client, 'processID');
   return typeof pid === 'number' ? pid : -1;
+}
+
+function keepAlive(client: Client, isNeeded: boolean): void {
+  const toggle: unknown = Reflect.get(client, isNeeded ? 'ref' : 'unref');
+  if (typeof toggle === 'function') toggle.call(client);
 }

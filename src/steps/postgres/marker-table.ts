@@ -1,6 +1,10 @@
 // The marker table in PostgreSQL: a row written in the transaction of a half of a step, which tells after a crash whether that half was committed.
-import type { Client } from 'pg';
 import { markerTable } from '../host/markers.ts';
+
+/** Of a client, or of a connection of ours. */
+export interface Queryable {
+  readonly query: <Row extends Record<string, unknown>>(text: string, values?: unknown[]) => Promise<{ readonly rows: readonly Row[] }>;
+}
 
 export interface FoundMarkers {
   readonly find: (stepId: string) => readonly string[] | null;
@@ -8,7 +12,7 @@ export interface FoundMarkers {
 }
 
 /** Quoted and with its schema; `null` where there is none. A step may have changed what `search_path` says, so all schemas are looked at. */
-export async function findMarkerTable(client: Client): Promise<string | null> {
+export async function findMarkerTable(client: Queryable): Promise<string | null> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = '${markerTable}' AND c.relkind = 'r' ORDER BY n.nspname <> 'public', n.nspname LIMIT 1`,
@@ -17,7 +21,7 @@ export async function findMarkerTable(client: Client): Promise<string | null> {
 }
 
 /** Makes it where it is missing, in the first schema of the search path. */
-export async function ensureMarkerTable(client: Client): Promise<string> {
+export async function ensureMarkerTable(client: Queryable): Promise<string> {
   const found = await findMarkerTable(client);
   if (found !== null) return found;
   const { rows } = await client.query<{ name: string }>(`SELECT format('%I.${markerTable}', coalesce(current_schema(), 'public')) AS name`);
@@ -29,7 +33,7 @@ export async function ensureMarkerTable(client: Client): Promise<string> {
 }
 
 /** All of a run, at once. */
-export async function readPostgresMarkers(client: Client, runId: string): Promise<FoundMarkers> {
+export async function readPostgresMarkers(client: Queryable, runId: string): Promise<FoundMarkers> {
   const table = await findMarkerTable(client);
   if (table === null) return { find: () => null, checkpoint: () => null };
   const { rows } = await client.query<{ step_id: string; value: string | null }>(`SELECT step_id, value FROM ${table} WHERE run_id = $1`, [

@@ -136,3 +136,11 @@ function insteadOf({ kind, text }: PsqlUse): string {
       return 'Remove it: only SQL is sent to the server.';
   }
 }
+
+/** For the beginning of a transaction. */
+export function limits({ lockTimeoutMs, statementTimeoutMs }: HostOrder): readonly string[] {
+  return [
+    ...(lockTimeoutMs === null ? [] : [`SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`]),
+    ...(statementTimeoutMs === null ? [] : [`SET LOCAL statement_timeout = ${Math.round(statementTimeoutMs)}`]),
+  ];
+}

@@ -7,7 +7,7 @@ import { runBareHalf } from './bare-half.ts';
 import type { PostgresConnection, PostgresConnections, Sent } from './connection.ts';
 import { clearMarkerSql, expectMarkerSql, setMarkerSql } from './marker-table.ts';
 import type { FoundMarkers } from './marker-table.ts';
-import { readPostgresHalf, statementFailure } from './sql-half.ts';
+import { limits, readPostgresHalf, statementFailure } from './sql-half.ts';
 import type { PostgresHalf } from './sql-half.ts';
 
 export interface PostgresBatch {
@@ -160,13 +160,6 @@ async function runOn(connection: PostgresConnection, batch: PostgresBatch, from:
     ];
     return { text: isOpen ? prefix + body : `${prefix}${body}\n;${tail.join(';')}`, offset: prefix.length, before: head.length };
   }
-}
-
-export function limits({ lockTimeoutMs, statementTimeoutMs }: HostOrder): readonly string[] {
-  return [
-    ...(lockTimeoutMs === null ? [] : [`SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`]),
-    ...(statementTimeoutMs === null ? [] : [`SET LOCAL statement_timeout = ${Math.round(statementTimeoutMs)}`]),
-  ];
 }
 
 async function markersOf(connection: PostgresConnection, { connections }: PostgresBatch, stepId: string): Promise<FoundMarkers | Failure> {
