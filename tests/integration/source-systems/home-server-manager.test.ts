@@ -237,6 +237,7 @@ test('fault: a fresh up always fails, history row before its parent row — here
   const withTables = fresh();
   withTables.write('upgrade.yaml', withTables.read('upgrade.yaml').replace('database: monitor }', 'database: monitor, writeBack: true }'));
   execSql(withTables.database, bookkeeping);
+  expect((await withTables.json('adopt')).document.ladders).toMatchObject([{ status: 'adopted', height: 0 }]);
   expect((await withTables.json('up')).document).toMatchObject({ outcome: 'committed', failure: null });
   expect(withTables.query('SELECT version, direction FROM migration_history ORDER BY id').map(({ version }) => version)).toEqual([
     1, 2, 3, 4, 5, 6, 7,
