@@ -26,6 +26,7 @@ const refusals: ReadonlySet<string> = new Set([
   'ROLLBACK_NEEDED',
   'NO_UNFINISHED_RUN',
   'RUN_UNKNOWN',
+  'RUN_ELSEWHERE',
   'BACKUP_UNKNOWN',
   'NOT_CONFIRMED',
   'JOURNAL_CORRUPT',

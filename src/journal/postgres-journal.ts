@@ -1,16 +1,15 @@
 // The journal of an installation of several hosts, in PostgreSQL. Given the database and the lock between the hosts, promises what SQLite's
 // journal promises, and that it is so for all hosts: each write checks in its transaction that the lock is still ours. A batch is one statement.
-import { existsSync } from 'node:fs';
 import type { PostgresTarget } from '../databases/postgres/connect.ts';
 import type { UpgradeEvent } from '../model/event.ts';
 import type { AcceptedChecksum, LadderBaseline } from '../model/ladder.ts';
 import { stepsOf, type Plan } from '../model/plan.ts';
-import type { BackupRecord, Journal, ServiceState } from '../model/ports.ts';
+import type { Journal, ServiceState } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalTables } from './open-postgres.ts';
 import { commitPlan, insertEvents, intendSteps, settleSteps } from './postgres-writes.ts';
 import type { Query, Row, WritePermit } from './postgres-session.ts';
-import { appliedStepOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
+import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
 
 export interface PostgresJournalOptions {
   readonly target: PostgresTarget;
@@ -44,8 +43,6 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
     });
     pendingEvents = pendingEvents.slice(written);
   };
-  const isHere = ({ path }: BackupRecord, made: unknown): boolean => made === place || existsSync(path);
-
   return {
     async createRun(run, plan) {
       const steps = stepsOf(plan).map(({ id }) => id);
@@ -105,20 +102,10 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
         if (backup.runId !== null)
           await query('UPDATE rungs.runs SET backup_id = $3 WHERE installation = $1 AND id = $2', [own, backup.runId, backup.id]);
       }),
+    // Another host's backup holds another host's files: to compare with it, or to restore from it, would be about the wrong ones.
     removeBackup: (id) =>
-      write(async (query) => {
-        const rows = await query('SELECT place, record FROM rungs.backups WHERE installation = $1 AND id = $2', [own, id]);
-        // What lies on another host is that host's to remove.
-        const here = rows.filter((row) => row.place === place || rows.length === 1).map((row) => row.place);
-        await query('DELETE FROM rungs.backups WHERE installation = $1 AND id = $2 AND place = ANY($3::text[])', [own, id, here]);
-      }),
-    async backups() {
-      const rows = await session.query('SELECT place, record FROM rungs.backups WHERE installation = $1 ORDER BY seq DESC', [own]);
-      return rows.flatMap((row) => {
-        const record = parse<BackupRecord>(row.record);
-        return isHere(record, row.place) ? [record] : [];
-      });
-    },
+      write((query) => query('DELETE FROM rungs.backups WHERE installation = $1 AND id = $2 AND place = $3', [own, id, place])),
+    backups: () => all(backupOf, 'SELECT record FROM rungs.backups WHERE installation = $1 AND place = $2 ORDER BY seq DESC', place),
     stepRecords: (runId) =>
       all(
         (row) => ({ ...stepRecordOf(row), ...(row.place === null || row.place === place ? {} : { elsewhere: String(row.host) }) }),

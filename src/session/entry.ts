@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
-import type { Plan, Transition } from '../model/plan.ts';
+import { climbsOf, type Plan, type Transition } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
@@ -16,13 +16,15 @@ import { heldBy } from './lock-holder.ts';
 import { keepsWhatIsDone } from '../plan/orders.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
+import { refuseUndoingElsewhere } from './steps-elsewhere.ts';
 
 export type RunEntry = Pick<RunRequest, 'plan' | 'runId' | 'input' | 'canTurnBack' | 'prepare'>;
 
 // A forward that was taken up this often without coming to its end is given up.
 const mostForwardAttempts = 10;
 
-export function newRun(config: Config, adapters: ReadingPorts, prepared: PreparedPlan, runId: string): RunEntry {
+/** `hasLock`: the caller holds the lock, and has seen under it that no run is open. */
+export function newRun(config: Config, adapters: ReadingPorts, prepared: PreparedPlan, runId: string, hasLock = false): RunEntry {
   const plan = frozen(prepared);
   return {
     plan,
@@ -37,7 +39,7 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       failure: null,
     },
     async prepare(hold, events): Promise<PreflightVerdict> {
-      await refuseWhileUnfinished(config);
+      if (!hasLock) await refuseWhileUnfinished(config);
       const nothing = isNothingToDo(plan);
       const findings = nothing ? prepared.findings : await findingsFor(config, adapters, prepared);
       for (const finding of findings) events.emit({ type: 'finding', finding });
@@ -47,6 +49,7 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       // Up to here nothing was written, not even the state folder.
       const journal = await hold();
       await refuseOpenRun(journal);
+      if (climbsOf(plan).some(({ isFresh }) => isFresh)) await (await import('./fresh.ts')).refuseUnlessEmpty(config, plan);
       const installed = await adapters.installation.readVersion();
       if (prepared.accepted.length > 0) await journal.acceptChecksums(prepared.accepted);
       if (nothing) return { kind: 'nothing-to-do' };
@@ -66,17 +69,18 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
 export type ResumeCourse = 'as-recorded' | 'only-forward' | 'backward';
 
 export async function resumedRun(config: Config, course: ResumeCourse): Promise<RunEntry> {
-  const { run, hasBegunSteps, kept } = await readJournal(config, async (journal) => {
+  const { run, records, hasBegunSteps, kept } = await readJournal(config, async (journal) => {
     const open = journal === null ? null : await openRun(journal);
     if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
     const records = await journal.stepRecords(open.id);
     const effects = await journal.effects(open.id);
     const hasBegun = effects.length > 0 || records.some(({ attempts }) => attempts > 0);
-    return { run: open, hasBegunSteps: hasBegun, kept: await journal.frozenPlan(open.id) };
+    return { run: open, records, hasBegunSteps: hasBegun, kept: await journal.frozenPlan(open.id) };
   });
   if (run.outcome === 'stranded' && course !== 'backward') throw fail('RUN_STRANDED', { id: run.id });
   if (run.course === 'backwards' && course === 'only-forward') throw fail('RUN_ROLLING_BACK', { id: run.id });
   const plan = readPlan(config, run, kept);
+  if (course === 'backward' || run.course === 'backwards') refuseUndoingElsewhere(plan, records);
   return {
     plan,
     runId: run.id,
@@ -114,7 +118,9 @@ export async function openRun(journal: Journal): Promise<RunRecord | null> {
 async function refuseWhileUnfinished(config: Config): Promise<void> {
   // First who is at work: the run that he has in hand is not one to be resumed.
   const holder = await currentHolder(config);
-  if (holder !== null) throw await heldBy(config, holder);
+  // Ours: a boot waits for it before it plans. Whether the run gets it is decided when it asks for it.
+  const isOurs = holder?.pid === process.pid && holder.host === os.hostname();
+  if (holder !== null && !isOurs) throw await heldBy(config, holder);
   await readJournal(config, async (journal) => {
     if (journal !== null) await refuseOpenRun(journal);
   });

@@ -1,6 +1,7 @@
 // Steps that another host of the installation has run, and a lock that can be lost to one. Promises that nothing is said to be undone here
 // whose record lies there, and that no step of ours goes on without the lock.
-import { failure, UpgradeError } from '../model/failure.ts';
+import { fail } from '../model/failure.ts';
+import { stepsOf, type Plan } from '../model/plan.ts';
 import type { EventSink, RunContext, StepExecutor } from '../model/ports.ts';
 import type { StepOrder, StepRecord } from '../model/run.ts';
 import { isDecidedByMarker } from '../plan/orders.ts';
@@ -10,6 +11,15 @@ type Elsewhere = ReadonlyMap<string, string>;
 
 export function stepsElsewhere(records: readonly StepRecord[]): Elsewhere {
   return new Map(records.flatMap(({ stepId, elsewhere }) => (elsewhere === undefined ? [] : [[stepId, elsewhere] as const])));
+}
+
+/** Throws RUN_ELSEWHERE where a step that has taken effect can be undone on another host alone. */
+export function refuseUndoingElsewhere(plan: Plan, records: readonly StepRecord[]): void {
+  const isUndone = ({ status }: StepRecord): boolean => status === 'pending' || status === 'not-run' || status === 'reverted';
+  const elsewhere = stepsElsewhere(records.filter((record) => !isUndone(record)));
+  const step = stepsOf(plan).find((planned) => elsewhere.has(planned.id) && !isDecidedByMarker(planned));
+  const host = step === undefined ? undefined : elsewhere.get(step.id);
+  if (step !== undefined && host !== undefined) throw fail('RUN_ELSEWHERE', { step: step.id, host }, { step: step.id });
 }
 
 export function tellElsewhere(events: EventSink, elsewhere: Elsewhere): void {
@@ -31,7 +41,7 @@ export function guardSteps(steps: StepExecutor, lost: AbortSignal | null, elsewh
     const found = orders.find(({ step }) => elsewhere.has(step.id) && !isDecidedByMarker(step));
     const host = found === undefined ? undefined : elsewhere.get(found.step.id);
     if (found === undefined || host === undefined) return;
-    throw new UpgradeError([failure('RUN_ELSEWHERE', { step: found.step.id, host }, { phase: 'rollback', step: found.step.id })]);
+    throw fail('RUN_ELSEWHERE', { step: found.step.id, host }, { phase: 'rollback', step: found.step.id });
   };
   return {
     ...steps,
