@@ -51,6 +51,11 @@ function nameRules(context: RuleContext): readonly Failure[] {
         ),
       );
     }
+    if (ladder.fresh !== undefined && ladder.index !== undefined) {
+      const present = ['index', 'fresh'];
+      const where = context.place(['ladders', name, 'fresh'], 'key');
+      problems.push(failure('TWO_FORMS', { of: context.of, key: dotted(['ladders', name]), present }, where));
+    }
   }
   for (const [at, probe] of config.verify.entries()) {
     if (probe.kind === 'sqlite' || probe.kind === 'postgres') databaseAt(['verify', at, probe.kind], probe.database, probe.kind);

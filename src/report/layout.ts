@@ -165,6 +165,6 @@ export function wayOf({ from, to }: { readonly from: string | null; readonly to:
 
 /** `main@23`, the part of a ladder that is climbed, as people say it. */
 export function ladderPart(transition: string): string {
-  const [, name = transition, height = '', down] = /^(.*)@(\d+)(-down)?$/.exec(transition) ?? [];
-  return `ladder ${name} ${down === undefined ? `up to ${height}` : `down from ${height}`}`;
+  const [, name = transition, height = '', way] = /^(.*)@(\d+)(-down|-fresh)?$/.exec(transition) ?? [];
+  return `ladder ${name} ${way === '-fresh' ? `fresh at ${height}` : way === '-down' ? `down from ${height}` : `up to ${height}`}`;
 }

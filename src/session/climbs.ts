@@ -2,11 +2,12 @@
 import { finding } from '../../phases/preflight.ts';
 import type { Config } from '../model/config.ts';
 import { fail, failure } from '../model/failure.ts';
-import type { AcceptedChecksum, LadderStep } from '../model/ladder.ts';
+import type { AcceptedChecksum, LadderBaseline, LadderStep } from '../model/ladder.ts';
 import { stepsOf, type Finding, type Plan, type PlanDirection, type Transition } from '../model/plan.ts';
 import { planHash } from '../plan/make-plan.ts';
 import { afterClimb, climbDown } from '../plan/ladder-state.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { planUpOrFresh } from './fresh.ts';
 import { readJournal } from './journals.ts';
 import {
   openLadder,
@@ -34,6 +35,7 @@ interface Climbing {
   readonly now: string;
   readonly opened: Map<string, OpenedLadder>;
   readonly recorded: readonly LadderStep[];
+  readonly baselines: readonly LadderBaseline[];
   readonly findings: Finding[];
   readonly accepted: AcceptedChecksum[];
 }
@@ -41,7 +43,7 @@ interface Climbing {
 /** Throws LADDERS_MISSING, LADDER_UNKNOWN, LADDER_WHICH, LADDER_HEIGHT_UNKNOWN, LADDER_ABOVE, LADDER_IRREVERSIBLE, and what is wrong with the steps. */
 export async function prepareLadderPlan(config: Config, adapters: ReadingPorts, request: LadderRequest): Promise<PreparedPlan> {
   const [installed, journal] = await Promise.all([adapters.installation.readVersion(), ladderRecords(config)]);
-  const climbing = begin(config, journal.steps, request, adapters.clock.now());
+  const climbing = begin(config, journal, request, adapters.clock.now());
   const names = wantedLadders(config, request);
   for (const name of names) openedOf(climbing, name);
   refuseUnknownAccepted([...climbing.opened.values()], request);
@@ -77,7 +79,7 @@ export async function withClimbs(
   { committed, options, now }: { readonly committed: readonly CommittedHeights[]; readonly options: ClimbOptions; readonly now: string },
 ): Promise<{ readonly plan: Plan; readonly findings: readonly Finding[]; readonly accepted: readonly AcceptedChecksum[] }> {
   if (plan.transitions.every(({ ladders }) => Object.keys(ladders).length === 0)) return { plan, findings: [], accepted: [] };
-  const climbing = begin(config, (await ladderRecords(config)).steps, options, now);
+  const climbing = begin(config, await ladderRecords(config), options, now);
   const transitions: Transition[] = [];
   for (const transition of plan.transitions) {
     const climbs: Transition[] = [];
@@ -86,13 +88,30 @@ export async function withClimbs(
       if (height === undefined) continue;
       const opened = openedOf(climbing, name);
       const part =
-        plan.direction === 'up' ? await planUp(config, opened, height, options, now) : await back(climbing, opened, transition, committed);
+        plan.direction === 'up'
+          ? await planUpOrFresh(config, opened, height, { ...climbing, isFirst: transitions.every(isClimbOrEmpty) })
+          : await back(climbing, opened, transition, committed);
       climbs.push(...(await climb(climbing, opened, part)));
     }
     transitions.push(...(plan.direction === 'up' ? [...climbs, transition] : [transition, ...climbs]));
   }
   const climbed = { ...plan, transitions };
   return { plan: { ...climbed, hash: planHash(climbed, sha256) }, findings: climbing.findings, accepted: climbing.accepted };
+}
+
+/** Some ladders to their tops, as the beginning of a plan. */
+export async function climbsToTop(
+  config: Config,
+  names: readonly string[],
+  now: string,
+): Promise<{ readonly transitions: readonly Transition[]; readonly findings: readonly Finding[] }> {
+  const climbing = begin(config, await ladderRecords(config), {}, now);
+  const transitions: Transition[] = [];
+  for (const name of names) {
+    const opened = openedOf(climbing, name);
+    transitions.push(...(await climb(climbing, opened, await up(climbing, opened, null))));
+  }
+  return { transitions, findings: climbing.findings };
 }
 
 /** A transition that was committed, the heights that its version asked for, and the run that did it; the oldest first. */
@@ -122,9 +141,9 @@ async function back(
   );
 }
 
-async function up({ config, options, now }: Climbing, opened: OpenedLadder, to: number | null): Promise<ClimbPlan> {
+async function up(climbing: Climbing, opened: OpenedLadder, to: number | null): Promise<ClimbPlan> {
   const { name, state } = opened;
-  const part = await planUp(config, opened, to, options, now);
+  const part = await planUpOrFresh(climbing.config, opened, to, { ...climbing, isFirst: true });
   if (to !== null && part.transitions.length === 0 && state.order.indexOf(to) < state.order.indexOf(state.height))
     throw fail('LADDER_ABOVE', { ladder: name, height: state.height, wanted: to }, { place: { file: opened.ladder.dir } });
   return part;
@@ -161,8 +180,13 @@ async function climb(climbing: Climbing, opened: OpenedLadder, part: ClimbPlan):
   return part.transitions;
 }
 
-function begin(config: Config, recorded: readonly LadderStep[], options: ClimbOptions, now: string): Climbing {
-  return { config, options, now, recorded, opened: new Map(), findings: [], accepted: [] };
+function begin(config: Config, { steps, baselines }: LadderRecords, options: ClimbOptions, now: string): Climbing {
+  return { config, options, now, recorded: steps, baselines, opened: new Map(), findings: [], accepted: [] };
+}
+
+/** Nothing that may have filled a database before the next climb, but climbs. */
+function isClimbOrEmpty({ climb, steps }: Transition): boolean {
+  return climb !== null || steps.length === 0;
 }
 
 function openedOf(climbing: Climbing, name: string): OpenedLadder {
@@ -180,11 +204,16 @@ function wantedLadders(config: Config, { kind, ladder, to }: LadderRequest): rea
   return known;
 }
 
-async function ladderRecords(
-  config: Config,
-): Promise<{ readonly steps: readonly LadderStep[]; readonly accepted: readonly AcceptedChecksum[] }> {
+interface LadderRecords {
+  readonly steps: readonly LadderStep[];
+  readonly baselines: readonly LadderBaseline[];
+  readonly accepted: readonly AcceptedChecksum[];
+}
+
+async function ladderRecords(config: Config): Promise<LadderRecords> {
   return readJournal(config, async (journal) => ({
     steps: (await journal?.ladderSteps()) ?? [],
+    baselines: (await journal?.ladderBaselines()) ?? [],
     accepted: (await journal?.acceptedChecksums()) ?? [],
   }));
 }

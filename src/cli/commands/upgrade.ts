@@ -57,7 +57,8 @@ async function confirm(prepared: PreparedPlan, flags: RunFlags, terminal: Termin
   const breaking = prepared.transitions
     .filter(({ breaking: breaks, steps }) => breaks || steps.some((step) => step.breaking))
     .map(({ id }) => id);
-  const irreversible = stepsOf(prepared)
+  // What is made in an empty database is undone by emptying it.
+  const irreversible = stepsOf({ ...prepared, transitions: prepared.transitions.filter(({ climb }) => climb?.isFresh !== true) })
     .filter(({ isReversible }) => !isReversible)
     .map(({ id }) => id);
   if (flags.yes === true || !terminal.canAsk || breaking.length + irreversible.length === 0) return;

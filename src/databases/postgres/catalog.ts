@@ -1,6 +1,6 @@
 // The schema of a database out of its catalogs, one line per object: what pg_dump carries, told without it. So a digest needs no second process, sees
 // what an open transaction has done, and stays the same when pg_dump is upgraded. The schema `rungs`, marker tables and what extensions bring are left out.
-const mine = `
+export const mine = `
   ns AS (SELECT * FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'rungs')),
   member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
   rel AS (
@@ -14,12 +14,12 @@ const mine = `
   )`;
 
 /** Rights as they are in effect: none given is the same as the default ones given. */
-const rights = (acl: string, defaults = 'NULL'): string => `(
+export const rights = (acl: string, defaults = 'NULL'): string => `(
   SELECT string_agg(one, ',' ORDER BY one COLLATE "C") FROM (
     SELECT concat(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, '=', a.privilege_type, CASE WHEN a.is_grantable THEN '*' END) AS one
     FROM aclexplode(coalesce(${acl}, ${defaults})) a) told)`;
 
-const notMember = (catalog: string, oid: string): string =>
+export const notMember = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM member WHERE classid = '${catalog}'::regclass AND objid = ${oid})`;
 
 const line = (...parts: readonly string[]): string => `jsonb_build_array(${parts.join(', ')})::text AS line`;

@@ -71,7 +71,7 @@ export function withSequences({ schema, tables }: LogicalDigest, values: readonl
 
 /** In which ways `live` is not what `expected` says, for people; empty where nothing differs. An index that was invalid and is gone is no difference: no restore brings it back. */
 export function differencesOf(expected: LogicalDigest, live: LogicalDigest): readonly string[] {
-  const names = [...new Set([...Object.keys(expected.tables), ...Object.keys(live.tables)])];
+  const names = [...new Set([...Object.keys(expected.tables), ...Object.keys(live.tables)])].toSorted();
   const changed = names.filter(
     (name) =>
       expected.tables[name]?.digest !== live.tables[name]?.digest && !(name.startsWith(invalidPrefix) && live.tables[name] === undefined),
@@ -123,7 +123,8 @@ async function sumOf(client: Client, rows: string): Promise<{ rows: number; dige
   return { rows: Number(count), digest: hashOnce('sha256', `${count} ${first} ${second}`) };
 }
 
-async function otherQueries(client: Client): Promise<readonly string[]> {
+/** Rows of one text each, `[kind, name, facts]`: what has no query of its own. */
+export async function otherQueries(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ catalog: string; columns: string }>(
     `SELECT attrelid::regclass::text AS catalog, string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute
      WHERE attrelid = ANY ($1::text[]::regclass[]) AND attnum > 0 AND NOT attisdropped

@@ -169,4 +169,63 @@ export const ladderFailures = {
     message: `Ladder ${ladder} was adopted already (${adoptedAt}, at height ${baseline}), and its old record says something else now (height ${found}).`,
     hint: 'The journal counts from then on. See that the old tool does not run any more; "upgrade status" shows the ladder as Rungs knows it.',
   }),
+  LADDER_ADOPT_FIRST: ({
+    ladder,
+    database,
+    tables,
+    isAdoptable,
+  }: {
+    ladder: string;
+    database: string;
+    tables: readonly string[];
+    isAdoptable: boolean;
+  }) => ({
+    message: `The database "${database}" was migrated by another tool (its record: ${shown(tables)}), and nothing tells how much of ladder ${ladder} that was.`,
+    hint: isAdoptable
+      ? `"upgrade adopt --ladder ${ladder}" takes the record over; nothing is run for that. If the record is of something else, "upgrade baseline 0 --ladder ${ladder}" says that the ladder begins here.`
+      : `Say where the ladder stands: "upgrade baseline N --ladder ${ladder}", with 0 if none of it was ever run.`,
+  }),
+  LADDER_NOT_EMPTY: ({ ladder, database, objects }: { ladder: string; database: string; objects: readonly string[] }) => ({
+    message: `The database "${database}" is not empty (${shown(objects)}), and nothing tells how much of ladder ${ladder} was applied to it.`,
+    hint: `Say where the ladder stands: "upgrade baseline N --ladder ${ladder}", with 0 if none of it was ever run. A fresh installation begins with an empty database.`,
+  }),
+  LADDER_FRESH_STALE: ({ ladder, database, objects }: { ladder: string; database: string; objects: readonly string[] }) => ({
+    message: `The database "${database}" was empty when this was planned, and is not any more: ${shown(objects)}. Ladder ${ladder} was to be installed fresh.`,
+    hint: 'Somebody else was at work, another run perhaps. Run the same command again: it looks anew.',
+  }),
+  LADDER_FRESH_MISSING: ({ ladder, file, why }: { ladder: string; file: string; why: string }) => ({
+    message: `${file}, which makes a fresh installation of ladder ${ladder}, ${why}.`,
+    hint: `Correct ladders.${ladder}.fresh in upgrade.yaml: an SQL file or a module, or a folder of NNN_name steps.`,
+  }),
+  LADDER_FRESH_EMPTY: ({ ladder, file }: { ladder: string; file: string }) => ({
+    message: `${file}, which makes a fresh installation of ladder ${ladder}, has nothing to run.`,
+    hint: `Write the whole schema into it, or take "fresh" out of ladders.${ladder}: then a fresh installation climbs the ladder.`,
+  }),
+  LADDER_FRESH_DIALECT: ({
+    ladder,
+    file,
+    line,
+    kind,
+    what,
+  }: {
+    ladder: string;
+    file: string;
+    line: number;
+    kind: 'sqlite' | 'postgres';
+    what: string;
+  }) => ({
+    message: `Line ${line} of ${file} (ladder ${ladder}) is not SQL that ${kind === 'sqlite' ? 'SQLite' : 'a PostgreSQL server'} understands: ${what}.`,
+    hint:
+      kind === 'sqlite'
+        ? 'Take it out: only SQL is run, not the commands of a shell, and no other dialect.'
+        : 'Take it out: only SQL is sent to the server. A dump for psql becomes such a file with "pg_dump --schema-only --no-owner --inserts" and without its \\ lines.',
+  }),
+  LADDER_FRESH_NONE: ({ known }: { known: readonly string[] }) => ({
+    message: `${known.length === 1 ? `Ladder ${shown(known)} has` : `None of the ladders ${shown(known)} has`} a "fresh" in upgrade.yaml, so there is nothing to compare.`,
+    hint: 'Name the file or folder that makes a new installation: ladders: { main: { dir: …, fresh: db/schema.sql } }.',
+  }),
+  LADDER_FRESH_DIFFERS: ({ ladder, fresh, differences }: { ladder: string; fresh: string; differences: number }) => ({
+    message: `A fresh installation by ${fresh} is not what ladder ${ladder} leads to: ${differences} ${differences === 1 ? 'difference' : 'differences'}.`,
+    hint: `What the ladder makes is what installations have. Bring ${fresh} up to date with it.`,
+  }),
 } satisfies FailureRegistry;

@@ -38,6 +38,10 @@ export const postgresFailures = {
     message: `The role "${role}" may not create databases, so a restore of "${name}" could not be made beside the live one and proven before it takes its place.`,
     hint: `As a superuser: ALTER ROLE ${quoted(role)} CREATEDB;`,
   }),
+  POSTGRES_NO_SCRATCH: ({ name, role, error }: { name: string; role: string; error: string }) => ({
+    message: `No scratch databases could be made beside "${name}" to try the ladder on: ${error}.`,
+    hint: `The role needs the right to make databases: ALTER ROLE ${quoted(role)} CREATEDB; or check against a server where it has it (DATABASE_URL of a test server, say).`,
+  }),
   POSTGRES_NEEDS_SUPERUSER: ({ name, role, what }: { name: string; role: string; what: readonly string[] }) => ({
     message: `The database "${name}" holds what only a superuser can put back, and "${role}" is none: ${several(what)}.`,
     hint: 'Connect as a superuser for upgrades, or remove what is named.',
