@@ -1,10 +1,11 @@
 // kill -9 of the orchestrator, of the step host, and of both, at every event of a run, of a rollback and of a resume. Afterwards `resume` and `rollback`
-// each end in exactly the new or exactly the old state; a kill of those too. RUNGS_TEST_LEVEL=full takes every event for each of them.
+// each end in exactly the new or exactly the old state; a kill of those too. CI takes every event of a run; RUNGS_TEST_LEVEL=full every event for each of them.
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { differencesBetween } from '../../examples/demo/snapshot.ts';
+import { level } from '../support/level.ts';
 import { fixtures, makeTiny, processesIn, until, type Ended, type State, type Tiny } from '../integration/pipeline/installation.ts';
 
 type Target = 'orchestrator' | 'host' | 'both';
@@ -24,7 +25,7 @@ interface Scenario {
   readonly end: 'resume' | 'rollback';
 }
 
-const isFull = process.env['RUNGS_TEST_LEVEL'] === 'full';
+const isFull = level === 'full';
 const killer = path.join(fixtures, 'programs/kill-at.mjs');
 const oldState = await stateAfter([]);
 const newState = await stateAfter(['run']);
@@ -50,7 +51,7 @@ test('the run and its rollback have the events that are killed at', () => {
 });
 
 describe.concurrent('the orchestrator is killed at an event of a run', () => {
-  for (const [index, key] of keysOfRun.entries()) {
+  for (const [index, key] of (level === 'quick' ? spread(keysOfRun, 2, 0) : keysOfRun).entries()) {
     for (const end of isFull ? (['resume', 'rollback'] as const) : [index % 3 === 2 ? ('rollback' as const) : ('resume' as const)]) {
       scenario({ kills: [{ action: 'run', target: 'orchestrator', key }], isBroken: false, end });
     }
@@ -100,7 +101,7 @@ for (const [number, first] of firstKills.entries()) {
     const before: Kill = { action: 'run', target: number % 2 === 0 ? 'orchestrator' : 'both', key: first };
     const keys = await keysOf({ kills: [before], isBroken: false, last: action });
     describe.concurrent(`killed at "${first}", and then ${action} is killed`, () => {
-      for (const [index, key] of spread(keys, 8, number).entries()) {
+      for (const [index, key] of spread(keys, level === 'quick' ? 16 : 8, number).entries()) {
         const second: Kill = { action, target: index % 2 === 0 ? 'orchestrator' : 'both', key };
         const third: Kill = {
           action: index % 2 === 0 ? action : 'rollback',

@@ -3,9 +3,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { level } from '../../support/level.ts';
 import { makeTiny, processesIn, until, type Ended, type Tiny } from './installation.ts';
 
-const rounds = process.env['RUNGS_TEST_LEVEL'] === 'full' ? 200 : 40;
+const rounds = level === 'full' ? 200 : 40;
 const step = 'v1.0.0_to_v1.1.0/001_waits';
 
 /** One step, which waits until it is told to go; no services. */
