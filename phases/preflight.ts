@@ -122,12 +122,16 @@ function editedSteps({ plan, appliedSteps, checksums }: PreflightFacts): readonl
 
 function irreversibleSteps(plan: Plan): readonly Finding[] {
   if (plan.direction === 'down') return [];
-  return stepsOf(plan).flatMap((step) => (step.isReversible ? [] : [finding('warn', failure('STEP_CANNOT_BE_UNDONE', { step: step.id }))]));
+  // What is made in an empty database is undone by emptying it: nothing is lost.
+  const isFresh = new Set(plan.transitions.flatMap(({ climb, steps }) => (climb?.isFresh === true ? steps : [])));
+  return stepsOf(plan).flatMap((step) =>
+    step.isReversible || isFresh.has(step) ? [] : [finding('warn', failure('STEP_CANNOT_BE_UNDONE', { step: step.id }))],
+  );
 }
 
 /** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
 function notYetSupportedConfig({ backup, notify, verify }: Config): readonly Finding[] {
-  const probes = verify.filter(({ kind }) => kind === 'postgres' || kind === 'docker' || kind === 'systemd');
+  const probes = verify.filter(({ kind }) => kind === 'docker' || kind === 'systemd');
   return [
     ...(backup.recipients.length === 0 ? [] : [finding('block', failure('ENCRYPTION_NOT_SUPPORTED', {}))]),
     ...probes.map(({ name, kind }) => finding('block', failure('PROBE_KIND_UNSUPPORTED', { probe: name, kind }))),

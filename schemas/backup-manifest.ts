@@ -44,14 +44,16 @@ export const manifestEntrySchema = z.discriminatedUnion('type', [
     location: z.nullable(z.string()),
     logical: logicalDigestSchema,
   }),
+  /** A dump of a PostgreSQL database (`pg_dump -Fc`); its path is only that in the archive. */
+  z.strictObject({ ...common, ...content, type: z.literal('postgres'), name: z.string(), logical: logicalDigestSchema }),
   /** Sockets, FIFOs and devices are listed and not packed. */
   z.strictObject({ ...common, type: z.literal('special'), kind: z.enum(['socket', 'fifo', 'character device', 'block device']) }),
 ]);
 
 export const manifestSourceSchema = z.strictObject({
   path: z.string(),
-  /** `tree` is walked; a `database` may lie outside the root. */
-  kind: z.enum(['tree', 'database']),
+  /** `tree` is walked; a `database` (SQLite) may lie outside the root; `postgres` is dumped. */
+  kind: z.enum(['tree', 'database', 'postgres']),
   name: z.nullable(z.string()),
   location: z.nullable(z.string()),
 });

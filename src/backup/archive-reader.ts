@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
-import type { ManifestEntry } from '../model/manifest.ts';
+import { hasContent, type ManifestEntry } from '../model/manifest.ts';
 import { createSlot, readFrame, startsOf, type Slot } from './frame-reader.ts';
 import type { Frame } from './frame-writer.ts';
 import { loadTarHeaders, padding, parseRecords, type TarEntry } from './tar-header.ts';
@@ -35,7 +35,7 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
       const found = await reader.next();
       if (found === null) throw new TypeError(`it ends before "${entry.path}"`);
       expectSame(entry, found, at);
-      if (entry.type !== 'file' && entry.type !== 'database') continue;
+      if (!hasContent(entry)) continue;
       const content = createHash('sha256');
       await reader.body(entry.size, (chunk) => content.update(chunk));
       if (content.digest('hex') !== entry.sha256) throw new TypeError(`the contents of "${entry.path}" are not those that were read`);
@@ -63,10 +63,18 @@ export async function openArchive({ id, path }: Pick<ArchiveToRead, 'id' | 'path
   }
 }
 
-const tarTypes = { dir: 'Directory', file: 'File', database: 'File', link: 'SymbolicLink', hardlink: 'Link', special: '' } as const;
+const tarTypes = {
+  dir: 'Directory',
+  file: 'File',
+  database: 'File',
+  postgres: 'File',
+  link: 'SymbolicLink',
+  hardlink: 'Link',
+  special: '',
+} as const;
 
 function expectSame(entry: ManifestEntry, found: TarEntry, at: number): void {
-  const isContent = entry.type === 'file' || entry.type === 'database';
+  const isContent = hasContent(entry);
   const target = entry.type === 'link' || entry.type === 'hardlink' ? entry.target : '';
   const isSame =
     entry.path === found.path &&

@@ -193,6 +193,8 @@ function entryOf(
   { copies, settledMs }: PackRequest,
 ): ManifestEntry {
   const copy = copies.get(found.path);
+  if (copy !== undefined && found.database?.kind === 'postgres')
+    return { ...commonOf(found), type: 'postgres', ...content, name: found.database.name ?? '', logical: copy.logical };
   if (copy !== undefined && found.database !== null) {
     return {
       ...commonOf(found),

@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { existsSync, statSync } from 'node:fs';
 import { digestOf } from '../databases/logical-digest.ts';
 import { integrityProblems, readStill, sidecars } from '../databases/sqlite.ts';
+import type { Config } from '../model/config.ts';
 import { UpgradeError, messageOf } from '../model/failure.ts';
 import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
 import type { Difference } from '../model/ports.ts';
 import { hashFile } from './hash-file.ts';
+import { comparePostgres } from './postgres.ts';
 import { scan, type Found } from './scan.ts';
 
 export interface CompareRequest {
   readonly manifest: Manifest;
   readonly root: string;
+  readonly databases: Config['databases'];
   /** Absolute paths that are no part of the installation. */
   readonly never: readonly string[];
   readonly signal?: AbortSignal;
@@ -20,13 +23,13 @@ export interface CompareRequest {
 }
 
 export interface Comparison {
-  /** Paths of the manifest; `database:<name>` for databases outside the root. */
+  /** Paths of the manifest; `database:<name>` for databases that are no file inside the root. */
   readonly differences: readonly Difference[];
   readonly compared: number;
   readonly leftovers: readonly string[];
 }
 
-/** Throws DATABASE_BUSY where a database cannot be read in time. */
+/** Throws DATABASE_BUSY and POSTGRES_UNREACHABLE where a database cannot be read in time. */
 export async function compareTree(request: CompareRequest): Promise<Comparison> {
   const { manifest, root, never, only, signal } = request;
   const knownDatabases = manifest.entries.filter(({ type }) => type === 'database').map(({ path }) => path);
@@ -41,7 +44,10 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
     listed.add(entry.path);
     if (only !== undefined && !only.has(entry.path)) continue;
     const found = live.get(entry.path);
-    if (entry.type === 'special') {
+    if (entry.type === 'postgres') {
+      const difference = await comparePostgres(entry, request.databases[entry.name], signal);
+      if (difference !== null) differences.push({ path: shownPath(entry), ...difference });
+    } else if (entry.type === 'special') {
       if (found !== undefined && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });
     } else if (found === undefined) {
       differences.push({ path: shownPath(entry), kind: 'missing', why: 'missing' });
@@ -54,9 +60,9 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
   return { differences, compared: only?.size ?? manifest.entries.length, leftovers };
 }
 
-/** How a path of the manifest is shown: databases outside the root by their name. */
+/** How a path of the manifest is shown: databases that are no file inside the root by their name. */
 export function shownPath(entry: ManifestEntry): string {
-  return entry.type === 'database' && entry.location !== null ? `database:${entry.name}` : entry.path;
+  return entry.type === 'postgres' || (entry.type === 'database' && entry.location !== null) ? `database:${entry.name}` : entry.path;
 }
 
 /** The uppermost paths that the manifest does not list. Sockets and FIFOs come and go with services. */
@@ -74,7 +80,7 @@ function created(entries: readonly Found[], listed: ReadonlySet<string>): readon
 }
 
 async function whyDifferent(
-  entry: Exclude<ManifestEntry, { type: 'special' }>,
+  entry: Exclude<ManifestEntry, { type: 'special' | 'postgres' }>,
   found: Found,
   request: CompareRequest,
   inodes: ReadonlyMap<string, string>,

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { integrityCheck, copyDatabase, logicalDigest } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
-import type { LogicalDigest, ManifestEntry, ManifestSource } from '../model/manifest.ts';
+import { hasContent, type LogicalDigest, type ManifestEntry, type ManifestSource } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
 import { verifyArchive } from './archive-reader.ts';
 import { pack } from './archive-writer.ts';
 import { syncFolder, writeDurably } from './durable.ts';
 import { createFrameWriter, type Frame } from './frame-writer.ts';
 import { manifestText, type UnsignedManifest } from './manifest-file.ts';
-import { scan, type Scan } from './scan.ts';
+import { byPath } from './names.ts';
+import { describeFile, scan, type Found, type Scan } from './scan.ts';
 import { resolveSources } from './sources.ts';
 import { loadTarHeaders } from './tar-header.ts';
 
@@ -37,9 +38,11 @@ export async function createBackup(request: CreateRequest, context: CreateContex
   try {
     await prepareFolder(dir);
     const copies = await copyDatabases(found, request, context, temporary);
-    const packed = await packAll(found, copies, request, context);
+    const dumps = await dumpDatabases(sources, request, context, { copies, temporary });
+    const everything = { ...found, entries: [...found.entries, ...dumps].toSorted(byPath) };
+    const packed = await packAll(everything, copies, request, context);
     const createdAt = clock.now();
-    const files = packed.entries.filter(({ type }) => type === 'file' || type === 'hardlink' || type === 'database').length;
+    const files = packed.entries.filter((entry) => hasContent(entry) || entry.type === 'hardlink').length;
     // The first proof that what was written can be read, and that it is what was there.
     const sha256 = await verifyArchive({ id: request.id, path: paths.partial, sha256: null, ...packed }, request.signal);
     const { entries, frames, bytes, tarBytes } = packed;
@@ -112,7 +115,7 @@ export function bytesOf({ entries }: Scan): number {
 }
 
 function contentBytes(entries: readonly ManifestEntry[]): number {
-  return entries.reduce((total, entry) => total + (entry.type === 'file' || entry.type === 'database' ? entry.size : 0), 0);
+  return entries.reduce((total, entry) => total + (hasContent(entry) ? entry.size : 0), 0);
 }
 
 /** 0700, and without what killed runs left: nothing under a final name is touched but manifests whose archive was never finished. */
@@ -121,17 +124,17 @@ async function prepareFolder(dir: string): Promise<void> {
   if (((await stat(dir)).mode & 0o077) !== 0) await chmod(dir, 0o700);
   const names = new Set(await readdir(dir));
   for (const name of names) {
-    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm)?$/.test(name))
+    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm|\.list)?$/.test(name))
       await removeIfThere(join(dir, name));
     const id = /^([0-9A-Za-z_-]+)\.manifest\.json$/.exec(name)?.[1];
     if (id !== undefined && !names.has(`${id}.tar.zst`)) await removeIfThere(join(dir, name));
   }
 }
 
-type Copies = ReadonlyMap<string, { readonly file: string; readonly logical: LogicalDigest }>;
+type Copies = Map<string, { readonly file: string; readonly logical: LogicalDigest }>;
 
 async function copyDatabases(found: Scan, { id, signal }: CreateRequest, { config }: CreateContext, temporary: string[]): Promise<Copies> {
-  const copies = new Map<string, { file: string; logical: LogicalDigest }>();
+  const copies: Copies = new Map();
   for (const { path, database } of found.entries) {
     if (database === null) continue;
     const name = database.name ?? path;
@@ -147,6 +150,27 @@ async function copyDatabases(found: Scan, { id, signal }: CreateRequest, { confi
     copies.set(path, { file, logical: await logicalDigest(file, options) });
   }
   return copies;
+}
+
+/** What stands for each PostgreSQL database in the archive: a file that is nowhere in the installation. */
+async function dumpDatabases(
+  sources: readonly ManifestSource[],
+  { id, signal }: CreateRequest,
+  { config }: CreateContext,
+  { copies, temporary }: { readonly copies: Copies; readonly temporary: string[] },
+): Promise<readonly Found[]> {
+  const dumps: Found[] = [];
+  for (const source of sources) {
+    const target = source.kind === 'postgres' ? config.databases[source.name ?? ''] : undefined;
+    if (target?.kind !== 'postgres') continue;
+    const { dumpPostgres } = await import('../databases/postgres/dump.ts');
+    const file = join(config.backup.dir, `${id}.${copies.size}.db.partial`);
+    temporary.push(file);
+    const { logical } = await dumpPostgres(target, file, { name: source.name ?? '', signal });
+    copies.set(source.path, { file, logical });
+    dumps.push(describeFile(source.path, file, source));
+  }
+  return dumps;
 }
 
 interface Packed {

@@ -3,9 +3,9 @@ import { createHash, hash as hashOnce } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { fail, messageOf } from '../model/failure.ts';
-import { readManifestShape, type Manifest } from '../model/manifest.ts';
+import { hasContent, readManifestShape, type Manifest } from '../model/manifest.ts';
 import { foldersAbove } from './names.ts';
-import { outsideFolder } from './sources.ts';
+import { dumpsFolder, outsideFolder } from './sources.ts';
 
 export type UnsignedManifest = Omit<Manifest, 'sha256'>;
 
@@ -81,16 +81,17 @@ function problemOf({ id, archive, entries, sources }: Manifest, wanted: string):
     if (!isInside(path)) return `"${path}" leads out of the root`;
     if (types.has(path)) return `"${path}" is listed twice`;
     const isOutside = type === 'database' && entry.location !== null;
+    if (type === 'postgres' && path !== `${dumpsFolder}/${entry.name}.dump`) return `"${path}" is not where dumps lie`;
     if (
       isOutside
         ? path !== `${outsideFolder}/${entry.name}` || !isAbsolute(entry.location ?? '')
-        : !foldersAbove(path).every((folder) => types.get(folder) === 'dir')
+        : type !== 'postgres' && !foldersAbove(path).every((folder) => types.get(folder) === 'dir')
     ) {
       return `"${path}" does not lie in folders that are listed before it`;
     }
     if (type === 'hardlink' && types.get(entry.target) !== 'file')
       return `"${path}" is a hard link to "${entry.target}", which is no file of this backup`;
-    if (type === 'file' || type === 'database') {
+    if (hasContent(entry)) {
       if (entry.at <= last || entry.at >= archive.tarBytes || entry.size > archive.tarBytes) return `"${path}" lies nowhere in the archive`;
       last = entry.at;
     }

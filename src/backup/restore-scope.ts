@@ -10,13 +10,15 @@ import { isOutside } from './sources.ts';
 export function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): (path: string) => boolean {
   if (paths === undefined) return () => true;
   const databases = new Map<string, string>(
-    manifest.entries.flatMap((entry) => (entry.type === 'database' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])),
+    manifest.entries.flatMap((entry) =>
+      entry.type === 'database' || entry.type === 'postgres' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [],
+    ),
   );
   const wanted = paths.map((path) => databases.get(path) ?? relative(root, resolve(root, path)));
   for (const [index, path] of wanted.entries()) {
     const isKnown =
       manifest.entries.some((entry) => isWithin(shownPath(entry), path)) ||
-      manifest.sources.some((source) => source.kind === 'tree' && isWithin(path, source.path));
+      manifest.sources.some((source) => source.kind === 'tree' && !path.startsWith('database:') && isWithin(path, source.path));
     if (!isKnown || isOutside(path)) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
   }
   const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));

@@ -2,12 +2,14 @@
 import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sidecars } from '../databases/sqlite.ts';
+import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
-import type { Manifest, ManifestEntry } from '../model/manifest.ts';
+import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { compareTree, shownPath } from './compare.ts';
 import { foldersAbove, toBytes } from './names.ts';
+import { restoreDump } from './postgres.ts';
 import { scopeOf } from './restore-scope.ts';
 import { removeStaged, settable, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
 
@@ -15,6 +17,7 @@ export interface RestoreRequest {
   readonly manifest: Manifest;
   readonly archive: string;
   readonly root: string;
+  readonly databases: Config['databases'];
   readonly never: readonly string[];
   readonly asideDir: string;
   /** What differs, where the caller has just compared. */
@@ -30,15 +33,15 @@ const passes = 4;
 
 /** Throws RESTORE_PATH_UNKNOWN, BACKUP_CORRUPT before any change, RESTORE_FAILED, and RESTORE_INCOMPLETE with the paths that still differ. */
 export async function restoreTree(request: RestoreRequest): Promise<RestoreReport> {
-  const { manifest, root, asideDir, signal } = request;
+  const { manifest, root, databases, asideDir, signal } = request;
   const never = [...request.never, asideDir];
   const isWanted = scopeOf(manifest, root, request.paths);
   const restored = new Set<string>();
   const removed = new Set<string>();
-  removeLeftovers(manifest, root);
+  removeLeftovers(manifest, root, asideDir);
 
   const compare = async (): Promise<readonly Difference[]> => {
-    const { differences, leftovers } = await compareTree({ manifest, root, never, ...(signal === undefined ? {} : { signal }) });
+    const { differences, leftovers } = await compareTree({ manifest, root, databases, never, ...(signal === undefined ? {} : { signal }) });
     for (const leftover of leftovers) removeStaged(leftover);
     return differences.filter(({ path }) => isWanted(path));
   };
@@ -83,10 +86,13 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   }
   // A new inode for a file leaves its other names with the old one.
   for (const entry of manifest.entries) if (entry.type === 'hardlink' && replaced.has(entry.target)) replaced.add(entry.path);
-  const entries = manifest.entries.filter((entry) => replaced.has(entry.path) || why.has(shownPath(entry)));
-  const contents = entries.flatMap((entry) =>
-    (entry.type === 'file' || entry.type === 'database') && replaced.has(entry.path) ? [entry] : [],
-  );
+  const wanted = manifest.entries.filter((entry) => replaced.has(entry.path) || why.has(shownPath(entry)));
+  const [entries, dumps] = [
+    wanted.filter(({ type }) => type !== 'postgres'),
+    wanted.flatMap((entry) => (entry.type === 'postgres' ? [entry] : [])),
+  ];
+  if (dumps.length > 0) mkdirSync(request.asideDir, { recursive: true, mode: 0o700 });
+  const contents = wanted.flatMap((entry) => (hasContent(entry) && replaced.has(entry.path) ? [entry] : []));
 
   let path = '';
   const staged = await named(
@@ -97,7 +103,7 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
         manifest,
         archive,
         entries: contents,
-        folderFor: (entry) => stagingFolder(entry, root),
+        folderFor: (entry) => (entry.type === 'postgres' ? request.asideDir : stagingFolder(entry, root)),
         signal,
         onEntry: (next) => void (path = next),
       }),
@@ -105,6 +111,11 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   const touched = new Set<string>();
   const aside = { dir: request.asideDir, touched };
   try {
+    // What may fail for reasons of its own comes before the first file is changed.
+    for (const entry of dumps)
+      await named(manifest.id, shownPath(entry), () =>
+        restoreDump(entry, staged.get(entry.path), request.databases[entry.name], { id: manifest.id, signal }),
+      );
     // Everything that is to be replaced has its second name, on disk, before the first rename.
     for (const entry of entries) {
       if (replaced.has(entry.path) && entry.type !== 'dir')
@@ -127,7 +138,7 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   } finally {
     for (const file of staged.values()) removeStaged(file);
   }
-  return entries.map(shownPath);
+  return wanted.map(shownPath);
 }
 
 function keepPresent(entry: ManifestEntry, root: string, aside: Aside): void {
@@ -213,8 +224,8 @@ function stagingFolder(entry: ManifestEntry, root: string): string {
   return folder;
 }
 
-function removeLeftovers(manifest: Manifest, root: string): void {
-  const folders = new Set([root]);
+function removeLeftovers(manifest: Manifest, root: string, asideDir: string): void {
+  const folders = new Set([root, asideDir]);
   for (const { path, location } of manifest.sources) {
     if (location !== null) folders.add(dirname(location));
     else for (const folder of foldersAbove(path)) if (typeAt(join(root, folder)) === 'dir') folders.add(join(root, folder));

@@ -124,6 +124,11 @@ function reach(source: ManifestSource, root: string, look: (path: string, absolu
   return isReachable ? look(source.path, join(root, source.path)) : null;
 }
 
+/** A file that stands for a source, wherever it lies. */
+export function describeFile(path: string, absolute: string, source: ManifestSource): Found {
+  return describe(path, absolute, lstatSync(absolute, { bigint: true }), source);
+}
+
 function describe(path: string, absolute: string, stat: BigIntStats, database: ManifestSource | null): Found {
   const type = stat.isDirectory() ? 'dir' : stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'link' : 'special';
   return {

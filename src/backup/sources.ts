@@ -1,4 +1,4 @@
-// What a backup takes: the config's paths (or the whole root), the paths of the steps, the version file and every SQLite database.
+// What a backup takes: the config's paths (or the whole root), the paths of the steps, the version file and every database.
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { Config } from '../model/config.ts';
@@ -7,8 +7,10 @@ import type { ManifestSource } from '../model/manifest.ts';
 
 /** Where databases outside the root lie in the archive. */
 export const outsideFolder = '.rungs-outside';
+/** And the dumps of PostgreSQL databases. */
+export const dumpsFolder = '.rungs-databases';
 
-/** Paths relative to the root, links on the way resolved. Throws BACKUP_SOURCE_OUTSIDE and DATABASE_KIND_UNSUPPORTED, all at once. */
+/** Paths relative to the root, links on the way resolved. Throws BACKUP_SOURCE_OUTSIDE, all at once. */
 export function resolveSources(config: Config, extraPaths: readonly string[]): readonly ManifestSource[] {
   const problems: Failure[] = [];
   const sources = new Map<string, ManifestSource>();
@@ -25,7 +27,7 @@ export function resolveSources(config: Config, extraPaths: readonly string[]): r
   }
   for (const [name, database] of Object.entries(config.databases)) {
     if (database.kind !== 'sqlite') {
-      problems.push(failure('DATABASE_KIND_UNSUPPORTED', { name, kind: database.kind }));
+      add({ path: `${dumpsFolder}/${name}.dump`, kind: 'postgres', name, location: null });
       continue;
     }
     // SQLite opens what a link leads to, and keeps its -wal there.

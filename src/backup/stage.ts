@@ -18,22 +18,20 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { EntryOf, Manifest } from '../model/manifest.ts';
+import type { ContentEntry, EntryOf, Manifest } from '../model/manifest.ts';
 import { createTarReader, openArchive, type TarReader } from './archive-reader.ts';
 import { hasCode } from './aside.ts';
 import { syncFiles } from './durable.ts';
 import { bytesOf, namesIn, toBytes } from './names.ts';
 import { stagedName } from './scan.ts';
 
-type Content = EntryOf<'file'> | EntryOf<'database'>;
-
 export interface StageRequest {
   readonly manifest: Manifest;
   readonly archive: string;
   /** In the order of the archive. */
-  readonly entries: readonly Content[];
+  readonly entries: readonly ContentEntry[];
   /** An existing folder on the file system of the entry's place. */
-  readonly folderFor: (entry: Content) => string;
+  readonly folderFor: (entry: ContentEntry) => string;
   readonly signal?: AbortSignal | undefined;
   /** Told before each, so that a failure can name it. */
   readonly onEntry: (path: string) => void;
@@ -81,7 +79,7 @@ export async function stage({
   }
 }
 
-async function fillStaged(descriptor: number, entry: Content, reader: TarReader): Promise<void> {
+async function fillStaged(descriptor: number, entry: ContentEntry, reader: TarReader): Promise<void> {
   const hash = createHash('sha256');
   const write =
     entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);

@@ -12,6 +12,7 @@ import { syncFolder } from './durable.ts';
 import { exportBackup } from './export.ts';
 import { readManifest } from './manifest-file.ts';
 import { isWithin } from './names.ts';
+import { sizeOfPostgres, verifyDumps } from './postgres.ts';
 import { restoreTree } from './restore.ts';
 import { realFile, resolveSources } from './sources.ts';
 
@@ -28,21 +29,31 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
   const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
 
   const compare = async (backup: BackupRecord): ReturnType<BackupStore['compare']> => {
-    const { differences, compared } = await compareTree({ manifest: await readManifest(backup), root: config.root, never });
+    const { differences, compared } = await compareTree({
+      manifest: await readManifest(backup),
+      root: config.root,
+      databases: config.databases,
+      never,
+    });
     return { differences, compared };
   };
   const verify = async (backup: BackupRecord, manifest?: Manifest): Promise<void> => {
     const { archive, entries } = manifest ?? (await readManifest(backup));
     await verifyArchive({ id: backup.id, path: backup.path, entries, ...archive });
+    await verifyDumps({ id: backup.id, path: backup.path, entries, ...archive });
   };
 
   return {
     estimate: async (extraPaths) => {
       const found = scanAll(resolveSources(config, extraPaths), { config, never });
       const sources = resolveSources(config, extraPaths).map(({ path, kind, name }) =>
-        kind === 'database' ? `database:${name}` : path === '' ? '.' : path,
+        kind === 'database' || kind === 'postgres' ? `database:${name}` : path === '' ? '.' : path,
       );
-      return { sources, bytes: bytesOf(found), files: found.entries.filter(({ type }) => type === 'file').length };
+      return {
+        sources,
+        bytes: bytesOf(found) + (await sizeOfPostgres(config)),
+        files: found.entries.filter(({ type }) => type === 'file').length,
+      };
     },
     create: async (request) => {
       const paths = pathsOf(config.backup.dir, request.id);
@@ -55,7 +66,7 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
       const manifest = await readManifest({ id: request.id, manifest: paths.manifest });
       const backup = recordOf(manifest, paths);
       await verify(backup, manifest);
-      const { differences } = await compareTree({ manifest, root: config.root, never });
+      const { differences } = await compareTree({ manifest, root: config.root, databases: config.databases, never });
       if (differences.length > 0) throw fail('BACKUP_EXISTS', { id: request.id, path: differences[0]?.path ?? '' });
       return backup;
     },
@@ -68,6 +79,7 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
         manifest,
         archive: backup.path,
         root: config.root,
+        databases: config.databases,
         never,
         asideDir,
         differences,

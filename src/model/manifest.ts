@@ -13,6 +13,12 @@ export type ManifestSource = z.infer<typeof manifestSourceSchema>;
 /** What a database says, whatever its pages look like: equal digests are equal contents. */
 export type LogicalDigest = z.infer<typeof logicalDigestSchema>;
 export type EntryOf<T extends ManifestEntry['type']> = Extract<ManifestEntry, { type: T }>;
+/** Those whose bytes are in the archive. */
+export type ContentEntry = EntryOf<'file'> | EntryOf<'database'> | EntryOf<'postgres'>;
+
+export function hasContent(entry: ManifestEntry): entry is ContentEntry {
+  return entry.type === 'file' || entry.type === 'database' || entry.type === 'postgres';
+}
 
 /** The manifest in a JSON value, or what is wrong with it. zod is loaded only here, so that commands that read no backup do not pay for it. */
 export async function readManifestShape(value: unknown): Promise<{ readonly manifest: Manifest } | { readonly problem: string }> {

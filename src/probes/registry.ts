@@ -3,6 +3,7 @@ import type { Config, ProbeConfig } from '../model/config.ts';
 import { probeCommand } from './command.ts';
 import { probeFile } from './file.ts';
 import { probeHttp } from './http.ts';
+import { probePostgres } from './postgres.ts';
 import { probeSqlite } from './sqlite.ts';
 import { probeTcp } from './tcp.ts';
 
@@ -26,7 +27,7 @@ export const probes = {
   command: probeCommand,
   file: probeFile,
   sqlite: probeSqlite,
-  postgres: null,
+  postgres: probePostgres,
   docker: null,
   systemd: null,
 } satisfies { readonly [K in ProbeKind]: Probe<K> | null };
@@ -45,6 +46,7 @@ export function attempt(probe: ProbeConfig, context: ProbeContext): Promise<stri
     case 'sqlite':
       return probes.sqlite(probe, context);
     case 'postgres':
+      return probes.postgres(probe, context);
     case 'docker':
     case 'systemd':
       return undefined;

@@ -6,8 +6,8 @@ import { fail, messageOf, UpgradeError } from '../../model/failure.ts';
 import type { LogicalDigest } from '../../model/manifest.ts';
 import { createLike, dropDatabase, existing, letIn, namesBeside, rename, type Names } from './beside.ts';
 import { connectPostgres, type PostgresTarget } from './connect.ts';
-import { differencesOf, digestPostgres } from './digest.ts';
-import { serverVersion } from './dump.ts';
+import { differencesOf, digestPostgres, withSequences } from './digest.ts';
+import { sequencesInDump, serverVersion } from './dump.ts';
 import { holdsJournal, restoreInPlace } from './in-place.ts';
 import { databaseOf, libpqEnvironment, withDatabase } from './libpq.ts';
 import { connectBeside, mayEnd } from './maintenance.ts';
@@ -50,6 +50,7 @@ async function restoreFrom(work: Work): Promise<void> {
   const { beside, names } = work;
   if (await takeUp(work)) return finish(work);
   const { live, staged } = names;
+  if ((await existing(beside, names)).has(live) && (await needsSequencesOnly(work))) return;
   await createLike(beside, staged, live);
   await fill(work);
   await prove(work, staged);
@@ -81,6 +82,24 @@ async function takeUp(work: Work): Promise<boolean> {
     await letIn(beside, names.live, true);
   }
   return false;
+}
+
+/**
+ * No transaction takes back what it took of a sequence: a step that failed leaves nothing but that behind. Then sequences are set, and nobody is put out.
+ * True where that is all, or nothing differs at all.
+ */
+async function needsSequencesOnly({ target, names, name, expected, tools, dumpFile, signal }: Work): Promise<boolean> {
+  const client = await connectPostgres(withDatabase(target, names.live), { name, application: 'rungs restore' });
+  try {
+    const live = await digestPostgres(client, signal);
+    if (differencesOf(expected, live).length === 0) return true;
+    if (differencesOf(withSequences(expected, []), withSequences(live, [])).length > 0) return false;
+    for (const { name: sequence, value, isCalled } of await sequencesInDump(tools, dumpFile, { name, signal }))
+      await client.query('SELECT setval($1::regclass, $2::bigint, $3)', [sequence, value, isCalled]);
+    return differencesOf(expected, await digestPostgres(client, signal)).length === 0;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 async function fill({ target, names, tools, dumpFile, name, signal }: Work): Promise<void> {

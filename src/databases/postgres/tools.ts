@@ -1,8 +1,10 @@
 // pg_dump and pg_restore: which of those on this machine can serve a server, and how they are run. Passwords never stand among the arguments.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { access, constants, readdir } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { env } from 'node:process';
+import type { Writable } from 'node:stream';
 import { fail } from '../../model/failure.ts';
 
 export interface PostgresTools {
@@ -24,6 +26,8 @@ export interface ToolResult {
 export interface ToolRequest {
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal | undefined;
+  /** Writes stdin. `give` waits until a chunk is taken, and says false where the program takes no more: it may know enough before the end. */
+  readonly input?: (give: (chunk: Buffer) => Promise<boolean>) => Promise<void>;
   /** Gets stdout chunk by chunk instead of `stdout` of the result; the program waits until each is dealt with. */
   readonly onOutput?: (chunk: Buffer) => Promise<void>;
 }
@@ -50,7 +54,7 @@ export async function findTools(name: string, server?: { readonly major: number;
 export async function runTool(file: string, args: readonly string[], request: ToolRequest = {}): Promise<ToolResult> {
   request.signal?.throwIfAborted();
   const child = spawn(file, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: request.env ?? env,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
@@ -60,6 +64,8 @@ export async function runTool(file: string, args: readonly string[], request: To
   });
   // Told below, after stdout is read.
   ended.catch(() => undefined);
+  const fed = feed(child.stdin, request.input);
+  fed.catch(() => child.kill('SIGTERM'));
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-65_536);
@@ -76,8 +82,21 @@ export async function runTool(file: string, args: readonly string[], request: To
     throw error;
   }
   const code = await ended;
+  await fed;
   request.signal?.throwIfAborted();
   return { code, stdout: Buffer.concat(parts).toString(), stderr };
+}
+
+async function feed(stdin: Writable, input: ToolRequest['input']): Promise<void> {
+  // A program that ends before it has read all is not in the wrong.
+  const gone = new Promise<void>((resolve) => void stdin.once('error', () => resolve()).once('close', () => resolve()));
+  stdin.on('error', () => undefined);
+  await input?.(async (chunk) => {
+    if (!stdin.writable) return false;
+    if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain').catch(() => undefined), gone]);
+    return stdin.writable;
+  });
+  stdin.end();
 }
 
 /** What a program complained of, on one line. */

@@ -84,8 +84,4 @@ export const backupFailures = {
     message: `The database "${name}" (${file}) stayed locked by another process for ${seconds} s.`,
     hint: 'Stop the program that writes to it (stopDuringUpgrade: true for its service), then try again.',
   }),
-  DATABASE_KIND_UNSUPPORTED: ({ name, kind }: { name: string; kind: string }) => ({
-    message: `The database "${name}" is of the kind ${kind}, which this version of Rungs cannot back up yet.`,
-    hint: 'Support for it comes with a later release; until then only SQLite databases can be upgraded.',
-  }),
 } satisfies FailureRegistry;

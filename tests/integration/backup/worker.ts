@@ -9,7 +9,10 @@ import { pathsOf, recordOf } from '../../../src/backup/create.ts';
 
 const [dir = '', action = '', id = 'B1'] = process.argv.slice(2);
 const root = join(dir, 'root');
-const config = configFor(root);
+const url = process.env.RUNGS_TEST_POSTGRES;
+const plain = configFor(root);
+const config: typeof plain =
+  url === undefined ? plain : { ...plain, databases: { ...plain.databases, main: { kind: 'postgres', url, attempts: 1, backoffMs: 1 } } };
 const store = createBackupStore({ config, clock });
 const paths = pathsOf(config.backup.dir, id);
 

@@ -40,7 +40,7 @@ test('what a killed restore staged is told and never part of the tree; names tha
   expect(leftovers.map((path) => path.slice(root.length + 1)).toSorted()).toEqual(['.rungs-restore-01ABC-7', 'a/.rungs-restore-B1-0']);
 });
 
-test('sources that lie outside, also by a link on the way, and databases that cannot be copied are all named at once', () => {
+test('sources that lie outside, also by a link on the way, are all named at once; a PostgreSQL database is a source that is nowhere in the tree', () => {
   const root = tree('x');
   const { config } = openScratch(root);
   symlinkSync('/tmp', join(config.root, 'out'));
@@ -55,11 +55,14 @@ test('sources that lie outside, also by a link on the way, and databases that ca
     expect.unreachable();
   } catch (error) {
     if (!(error instanceof UpgradeError)) throw error;
-    expect(error.failures.map(({ code }) => code)).toEqual([
-      ...Array.from({ length: 4 }, () => 'BACKUP_SOURCE_OUTSIDE'),
-      'DATABASE_KIND_UNSUPPORTED',
-    ]);
+    expect(error.failures.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => 'BACKUP_SOURCE_OUTSIDE'));
   }
+  expect(resolveSources({ ...wanted, backup: config.backup }, [])).toContainEqual({
+    path: '.rungs-databases/main.dump',
+    kind: 'postgres',
+    name: 'main',
+    location: null,
+  });
 });
 
 test.each([

@@ -241,7 +241,7 @@ test('every problem of every database is found at once', async () => {
       folder: sqliteFile('folder.db'),
       new: sqliteFile('new.db'),
       lost: sqliteFile('nowhere/x.db'),
-      main: { kind: 'postgres', url: 'postgres://localhost/x', attempts: 1, backoffMs: 1 },
+      main: { kind: 'postgres', url: 'postgres://127.0.0.1:1/x', attempts: 1, backoffMs: 1 },
     },
   }).check();
   expect(findings.map(({ level, code }) => `${level} ${code}`)).toEqual([
@@ -251,7 +251,7 @@ test('every problem of every database is found at once', async () => {
     'block DATABASE_UNREACHABLE',
     'warn DATABASE_MISSING',
     'block DATABASE_UNREACHABLE',
-    'block DATABASE_KIND_UNSUPPORTED',
+    'block POSTGRES_UNREACHABLE',
   ]);
   expect(findings[0]?.message).toContain('c → p (row 1)');
 });
