@@ -23,7 +23,7 @@ const ladder = exact({
     say('keep: steps before a failing one stay. Default: rollback; for index ladders keep.', oneOf(['rollback', 'keep'])),
   ),
   group: optional(say('All pending SQL steps in one transaction. Default: false.', flag())),
-  fresh: optional(say('SQL file that brings an empty database straight to the top of the ladder.', path())),
+  fresh: optional(say('SQL file, or folder of NNN_name steps, that brings an empty database straight to the top of the ladder.', path())),
   writeBack: optional(say('Keep the record of the tool that was there before up to date, too. Default: false.', flag())),
 });
 
@@ -180,6 +180,18 @@ export const upgradeConfig = exact({
         step: optional(say('Of one step. Default: 10m.', duration())),
         lock: optional(say('Of waiting for the lock. Default: 30s.', duration())),
         total: optional(say('Of a whole run. Default: 2h.', duration())),
+      }),
+    ),
+  ),
+  boot: optional(
+    say(
+      'What "upgrade boot" and migrateOnBoot() do.',
+      exact({
+        onFailure: optional(
+          say('Where the installation cannot be brought up to date: stop, or start-anyway. Default: stop.', oneOf(['stop', 'start-anyway'])),
+        ),
+        lockTimeout: optional(say('Of waiting for another host. Default: timeouts.lock.', duration())),
+        timeout: optional(say('Of everything together. Default: timeouts.total.', duration())),
       }),
     ),
   ),

@@ -1,5 +1,6 @@
 // The public API.
-export { UpdateManager, type OpenOptions, type RunOptions } from './update-manager.ts';
+export { UpdateManager, type BootOptions, type OpenOptions, type RunOptions } from './update-manager.ts';
+export { migrateOnBoot, type MigrateOnBootOptions } from './boot.ts';
 export { defineStep } from './step-api.ts';
 export type * from './step-api.ts';
 export { UpgradeError, type Failure, type FailureCode, type Place } from './model/failure.ts';
@@ -20,6 +21,7 @@ export type {
 } from './model/run.ts';
 export type { Version } from './model/version.ts';
 export type { AdoptedLadder, AdoptOptions, AdoptReport } from './session/adopt.ts';
+export type { BootNote } from './session/boot-notes.ts';
 export type { CheckReport } from './session/check.ts';
 export type { PlanOptions, PreparedPlan } from './session/planning.ts';
 export type { RunDetails } from './session/run-details.ts';

@@ -12,6 +12,8 @@ import type { ReadingPorts } from './session/adapters.ts';
 import type { RestoreOptions } from './session/backups.ts';
 import type { BaselineOptions, BaselineReport } from './session/baseline.ts';
 import type { LadderRequest } from './session/climbs.ts';
+import type { BootNote } from './session/boot-notes.ts';
+import type { BootWishes } from './session/boot-settings.ts';
 import type { CheckReport } from './session/check.ts';
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
@@ -29,6 +31,8 @@ export interface OpenOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
+
+export type BootOptions = RunOptions & BootWishes & { readonly onNote?: (note: BootNote) => void };
 
 export interface RunOptions {
   /** Aborting it stops the run at the next safe point and rolls back. */
@@ -109,6 +113,30 @@ export class UpdateManager {
   async rollback(): Promise<ResultDocument> {
     const { resumedRun } = await import('./session/entry.ts');
     return this.#session(await resumedRun(this.config, 'backward'), undefined);
+  }
+
+  /**
+   * Brings the installation up to date before its service starts: waits for whoever else does, finishes an unfinished run, then goes to the
+   * highest version and to the tops of all ladders. Reads `MIGRATION_TIMEOUT_MS` and `MIGRATION_LOCK_TIMEOUT_MS`; `AUTO_MIGRATE` is for the
+   * caller to heed. Throws what keeps it from beginning; for a run that failed see the result's outcome.
+   */
+  async boot(options: BootOptions = {}): Promise<ResultDocument> {
+    const { env = process.env } = this.#options;
+    const [{ boot }, { bootSettings, isBootWanted }, adapters] = await Promise.all([
+      import('./session/boot.ts'),
+      import('./session/boot-settings.ts'),
+      this.#open(),
+    ]);
+    isBootWanted(env);
+    const { signal, onNote = () => undefined } = options;
+    return boot({
+      config: this.config,
+      adapters,
+      settings: bootSettings(this.config, env, options),
+      onEvent: (event) => void this.#emitter.emit('event', event),
+      onNote,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /** `null` where nothing tells yet. Throws VERSION_UNREADABLE. */

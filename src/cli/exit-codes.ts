@@ -33,6 +33,7 @@ const refusals: ReadonlySet<string> = new Set([
   'JOURNAL_MISSING',
   'JOURNAL_NEWER',
   'VERSION_CHANGED',
+  'RUN_TIMED_OUT',
   'DETACHED_RUN_DID_NOT_START',
   'LADDER_ALREADY_ADOPTED',
   'LADDER_EDITED',
@@ -53,6 +54,9 @@ export function exitCodeOfFindings(findings: readonly Finding[]): number {
 
 export function exitCodeOfFailures(failures: readonly Failure[]): number {
   const codes = failures.map(({ code }): string => code);
+  // What every shell gives for a command that it cannot start.
+  if (codes.includes('BOOT_PROGRAM_MISSING')) return 127;
+  if (codes.includes('BOOT_PROGRAM_NOT_EXECUTABLE')) return 126;
   if (['INTERNAL', 'JOURNAL_WRITE_FAILED', 'JOURNAL_LOST_LOCK'].some((code) => codes.includes(code))) return exitCodes.bug;
   // A run that lost its journal in the middle can neither be resumed nor put back.
   if (codes.includes('JOURNAL_GONE')) return exitCodes.stranded;

@@ -5,7 +5,12 @@ import type { Terminal } from './terminal.ts';
 // What a shell sees of a program that died of SIGINT.
 const interrupted = 130;
 
-export async function untilInterrupted<T>(terminal: Terminal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** `onStop` hears the first signal, and may say something else about it than that everything is put back. */
+export async function untilInterrupted<T>(
+  terminal: Terminal,
+  work: (signal: AbortSignal) => Promise<T>,
+  onStop: (signal: NodeJS.Signals) => string | null = () => null,
+): Promise<T> {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
     if (controller.signal.aborted) {
@@ -13,7 +18,8 @@ export async function untilInterrupted<T>(terminal: Terminal, work: (signal: Abo
       terminal.err('\nStopped at once. "upgrade resume" goes on, "upgrade rollback" undoes.\n');
       process.exit(interrupted);
     }
-    terminal.err(`\n${signal}: stopping at the next safe point and putting everything back. Press Ctrl-C again to stop at once.\n`);
+    const usual = `${signal}: stopping at the next safe point and putting everything back. Press Ctrl-C again to stop at once.`;
+    terminal.err(`\n${onStop(signal) ?? usual}\n`);
     controller.abort(new UpgradeError([failure('CANCELLED', { signal })]));
   };
   const ignore = (): void => undefined;

@@ -9,7 +9,17 @@ export interface Invocation {
 }
 
 /** Flags that may stand before the command and take a value. */
-const takeValue: ReadonlySet<string> = new Set(['-c', '--config', '--root', '--from', '--to', '--plan-hash', '--run-id', '--format']);
+const takeValue: ReadonlySet<string> = new Set([
+  '-c',
+  '--config',
+  '--root',
+  '--from',
+  '--to',
+  '--plan-hash',
+  '--run-id',
+  '--format',
+  '--on-failure',
+]);
 
 export function readInvocation(argv: readonly string[]): Invocation {
   const end = argv.indexOf('--');
@@ -36,5 +46,5 @@ export function readInvocation(argv: readonly string[]): Invocation {
 
 /** These tell how they ended by a result document, whatever the end is. */
 export function isRunning({ command }: Invocation): boolean {
-  return command === null || command === 'resume' || command === 'rollback';
+  return command === null || command === 'resume' || command === 'rollback' || command === 'boot';
 }

@@ -17,6 +17,8 @@ import type { Terminal } from './terminal.ts';
 import { unknownCommand, usageError } from './usage.ts';
 
 interface Call {
+  /** As it was written. */
+  readonly line: readonly string[];
   readonly terminal: Terminal;
   readonly version: string;
   readonly finish: (code: number) => void;
@@ -28,7 +30,13 @@ interface Call {
 export async function runProgram(argv: readonly string[], invocation: Invocation, terminal: Terminal, version: string): Promise<number> {
   let code = 0;
   let printed = '';
-  const program = buildProgram({ terminal, version, finish: (result) => void (code = result), print: (text) => void (printed += text) });
+  const program = buildProgram({
+    line: argv,
+    terminal,
+    version,
+    finish: (result) => void (code = result),
+    print: (text) => void (printed += text),
+  });
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;
@@ -63,6 +71,7 @@ function buildProgram(call: Call): Command {
   addBackups(program, call);
   addAuthoring(program, call);
   addLadders(program, call);
+  addBoot(program, call);
   addNotYet(program, call);
   return program;
 }
@@ -171,9 +180,22 @@ function addLadders(program: Command, call: Call): void {
   runs(set, call, async (flags, [to]) => (await ladders()).baseline(to, flags, call.terminal));
 }
 
+function addBoot(program: Command, call: Call): void {
+  const boot = command(
+    program,
+    call,
+    'boot',
+    'bring the installation up to date, then become the command: a container’s or unit’s entry point',
+  )
+    .usage('[flags] [-- COMMAND ARG...]')
+    .argument('[words...]', 'after "--": what to start')
+    .addOption(choice('--on-failure <what>', 'where it cannot be brought up to date (default: stop)', ['stop', 'start-anyway']));
+  runs(boot, call, async (flags, words) => (await import('./commands/boot.ts')).boot(words, call.line, flags, call.terminal));
+}
+
 /** Commands that are planned: known, so that nobody takes them for a slip of the pen. */
 function addNotYet(program: Command, call: Call): void {
-  for (const name of ['test', 'serve', 'token', 'boot']) {
+  for (const name of ['test', 'serve', 'token']) {
     configured(program.command(name, { hidden: true }), call)
       .helpOption(false)
       .argument('[words...]')

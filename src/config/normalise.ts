@@ -47,6 +47,11 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       lockMs: ms(text.timeouts?.lock, 30_000),
       totalMs: ms(text.timeouts?.total, 7_200_000),
     },
+    boot: {
+      onFailure: text.boot?.onFailure ?? 'stop',
+      lockMs: text.boot?.lockTimeout === undefined ? null : parseDuration(text.boot.lockTimeout),
+      totalMs: text.boot?.timeout === undefined ? null : parseDuration(text.boot.timeout),
+    },
     notify: (text.notify ?? []).map(({ webhook, on }) => ({ webhook, on: on ?? ['rolled-back', 'stranded'] })),
     secrets,
   };

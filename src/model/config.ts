@@ -16,6 +16,7 @@ export interface Config {
   readonly services: Readonly<Record<string, ServiceConfig>>;
   readonly verify: readonly ProbeConfig[];
   readonly timeouts: { readonly stepMs: number; readonly lockMs: number; readonly totalMs: number };
+  readonly boot: BootConfig;
   readonly notify: readonly { readonly webhook: string; readonly on: readonly string[] }[];
   /** Values that came from `${…}`: never printed, logged or served. */
   readonly secrets: readonly string[];
@@ -34,7 +35,7 @@ export interface LadderCommon {
   readonly dir: string;
   /** All pending SQL steps in one transaction. */
   readonly group: boolean;
-  /** SQL that brings an empty database straight to the top, absolute. */
+  /** What brings an empty database straight to the top: an SQL file or a module, or a folder of numbered steps. Absolute. */
   readonly fresh: string | null;
   /** The record of the tool that was there before is kept up to date: `has_run`, `schema_migrations`, `migrations`. */
   readonly writeBack: boolean;
@@ -46,6 +47,16 @@ export type LadderConfig = LadderCommon &
 export type DatabaseConfig =
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'postgres'; readonly url: string; readonly attempts: number; readonly backoffMs: number };
+
+/** What a boot does when the installation could not be brought up to date: leave, or start all the same. */
+export type BootOnFailure = 'stop' | 'start-anyway';
+
+export interface BootConfig {
+  readonly onFailure: BootOnFailure;
+  /** `null`: those of `timeouts`. */
+  readonly lockMs: number | null;
+  readonly totalMs: number | null;
+}
 
 export interface BackupConfig {
   readonly dir: string;

@@ -19,6 +19,7 @@ import { holdRun, runDir, type HeldRun } from './held-run.ts';
 import { phaseActors } from './phase-actors.ts';
 import { pruneRunFiles } from './prune-runs.ts';
 import { createResultBuilder } from './result.ts';
+import type { HeldLock } from './take-lock.ts';
 
 /** Takes the lock and opens the journal; called once, by the preflight, when nothing speaks against the run. */
 export type Hold = () => Promise<Journal>;
@@ -30,6 +31,8 @@ export interface RunRequest {
   readonly runId: string;
   readonly input: UpgradeInput;
   readonly canTurnBack: boolean;
+  /** Taken by the caller, who lets go of it afterwards too: the run may end before it begins. */
+  readonly lock?: HeldLock;
   readonly signal: AbortSignal;
   readonly listeners: readonly ((event: UpgradeEvent) => void)[];
   /** Everything up to the run's record in the journal; for a resumed run, its taking up. */
@@ -60,7 +63,7 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
   for (const listener of [result.onEvent, ...request.listeners]) bus.subscribe(listener);
 
   const hold: Hold = async () => {
-    const holding = await holdRun(config, adapters, bus, runId);
+    const holding = await holdRun(config, adapters, bus, runId, request.lock === undefined ? {} : { held: request.lock });
     held = holding;
     for (const event of beforeTheJournal.splice(0)) holding.journal.appendEvent(event);
     return holding.journal;

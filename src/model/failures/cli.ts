@@ -30,6 +30,18 @@ export const cliFailures = {
     message: 'The upgrade was not confirmed.',
     hint: 'Nothing was changed. Run it again and answer "yes", or give --yes.',
   }),
+  BOOT_ENVIRONMENT: ({ name, given, wanted }: { name: string; given: string; wanted: string }) => ({
+    message: `The environment variable ${name} is "${given}".`,
+    hint: `It has to be ${wanted}. Leave it out for what upgrade.yaml says.`,
+  }),
+  BOOT_PROGRAM_MISSING: ({ program, where }: { program: string; where: string }) => ({
+    message: `The program "${program}" is not there: ${where}.`,
+    hint: 'Correct what follows "--". Nothing was migrated: a container that cannot start does not change its databases.',
+  }),
+  BOOT_PROGRAM_NOT_EXECUTABLE: ({ program, why }: { program: string; why: string }) => ({
+    message: `The program ${program} cannot be executed: ${why}.`,
+    hint: 'Set its mode with "chmod +x", or correct what follows "--". Nothing was migrated.',
+  }),
   BAD_STEP_NAME: ({ name }: { name: string }) => ({
     message: `"${name}" is not a step name: it may hold small letters, digits, "_" and "-".`,
     hint: 'For example: add_email.',

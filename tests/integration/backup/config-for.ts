@@ -17,6 +17,7 @@ export function configFor(root: string): Config {
     services: {},
     verify: [],
     timeouts: { stepMs: 1000, lockMs: 1000, totalMs: 1000 },
+    boot: { onFailure: 'stop', lockMs: null, totalMs: null },
     notify: [],
     secrets: [],
   };

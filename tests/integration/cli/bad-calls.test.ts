@@ -83,14 +83,15 @@ const calls: readonly BadCall[] = [
   { args: ['new', '2.0.0', '2.1.0', 'x', '--kind', 'rb'], code: 'USAGE', exit: 2, message: /ts, sql, sh, py/, hint: /upgrade new --help/ },
   { args: ['new', 'x', '--ladder', 'mian'], code: 'LADDER_UNKNOWN', exit: 2, message: /"mian".*"main"/, hint: /main/ },
   { args: ['adopt', '--ladder', 'nope'], code: 'LADDER_UNKNOWN', exit: 2, message: /"nope"/, hint: /Known are: main/ },
-  ...['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token', 'boot'].map((name) => ({
+  ...['up', 'down', 'redo', 'baseline', 'test', 'serve', 'token'].map((name) => ({
     args: [name, '3', '--ladder', 'main'],
     code: 'COMMAND_NOT_YET',
     exit: 2,
     message: new RegExp(`"upgrade ${name}" is not part of this release`),
     hint: /upgrade --help/,
   })),
-  { args: ['boot', '--', 'ls', '--json'], code: 'COMMAND_NOT_YET', exit: 2, message: /upgrade boot/, hint: /upgrade --help/ },
+  { args: ['boot', 'ls'], code: 'USAGE', exit: 2, message: /after "--": upgrade boot -- ls/, hint: /upgrade boot --help/ },
+  { args: ['boot', '--'], code: 'USAGE', exit: 2, message: /Nothing stands after/, hint: /upgrade boot --help/ },
 ];
 
 interface ErrorDocument {

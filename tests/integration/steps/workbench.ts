@@ -59,6 +59,7 @@ export function workbench(
     services: {},
     verify: [],
     timeouts: { stepMs: over.stepMs ?? 60_000, lockMs: 2_000, totalMs: 600_000 },
+    boot: { onFailure: 'stop', lockMs: null, totalMs: null },
     notify: [],
     secrets: over.secrets ?? [],
   };

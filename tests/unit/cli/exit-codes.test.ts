@@ -36,6 +36,9 @@ test.each([
   ['LADDER_ALREADY_ADOPTED', 3],
   ['RESTORE_PATH_UNKNOWN', 3],
   ['RESTORE_INCOMPLETE', 12],
+  ['BOOT_ENVIRONMENT', 2],
+  ['BOOT_PROGRAM_NOT_EXECUTABLE', 126],
+  ['BOOT_PROGRAM_MISSING', 127],
 ] as const)('%s: %d', (code, exit) => expect(exitCodeOfFailures([failure(code)])).toBe(exit));
 
 test('wrong migrations weigh more than a refusal, a bug more than all', () => {

@@ -11,7 +11,7 @@ test.each([
   { args: ['plan', '--format', 'json'], is: { command: 'plan', isJson: true }, runs: false },
   { args: ['plan', '--format=json'], is: { command: 'plan', isJson: true }, runs: false },
   { args: ['--frmo', '1.0.0', '--events'], is: { command: null, isEvents: true }, runs: true },
-  { args: ['boot', '--', 'ls', '--json', '-v'], is: { command: 'boot', isJson: false, isVerbose: false }, runs: false },
+  { args: ['boot', '--', 'ls', '--json', '-v'], is: { command: 'boot', isJson: false, isVerbose: false }, runs: true },
   { args: ['-qv', '--no-color', 'rollback'], is: { command: 'rollback', isVerbose: true, hasColor: false }, runs: true },
 ])('$args', ({ args, is, runs }) => {
   const invocation = readInvocation(args);

@@ -1,0 +1,41 @@
+// The plan of a boot: the way to the highest version with the climbs that its transitions ask for, and before it every ladder that no
+// transition ties to a version, to its top. One plan, so one run with one backup. Reads; writes nothing.
+import type { Config } from '../model/config.ts';
+import { stepsOf } from '../model/plan.ts';
+import { planHash } from '../plan/make-plan.ts';
+import { readTransitionGraph } from '../discover/transitions.ts';
+import type { ReadingPorts } from './adapters.ts';
+import { climbsToTop } from './climbs.ts';
+import { preparePlan, sha256, type PreparedPlan } from './planning.ts';
+
+/** Throws what `preparePlan` and `prepareLadderPlan` throw. */
+export async function prepareBootPlan(config: Config, adapters: ReadingPorts): Promise<PreparedPlan> {
+  const { transitions: headers, problems } = await readTransitionGraph(config);
+  const tied = new Set(headers.flatMap(({ ladders }) => Object.keys(ladders)));
+  const free = Object.keys(config.ladders).filter((name) => !tied.has(name));
+  // An installation of ladders alone needs no version; one with transitions is told what is wrong with them, or that its version is missing.
+  const hasVersions = headers.length > 0 || problems.length > 0 || free.length === 0;
+  const versions = hasVersions ? await preparePlan(config, adapters, {}) : await standing(config, adapters);
+  if (free.length === 0) return versions;
+  const climbs = await climbsToTop(config, free, adapters.clock.now());
+  const transitions = [...climbs.transitions, ...versions.transitions];
+  const findings = [...climbs.findings, ...versions.findings];
+  if (climbs.transitions.length === 0) return { ...versions, findings };
+  const plan = { product: config.product, from: versions.from, to: versions.to, direction: 'up' as const, transitions };
+  const estimate = await adapters.backups.estimate(stepsOf({ ...plan, hash: '' }).flatMap((step) => step.backup));
+  return {
+    ...plan,
+    hash: planHash(plan, sha256),
+    graph: versions.graph,
+    findings,
+    accepted: [],
+    backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
+  };
+}
+
+/** Whatever is installed stays. */
+async function standing(config: Config, adapters: ReadingPorts): Promise<PreparedPlan> {
+  const version = await adapters.installation.readVersion();
+  const plan = { product: config.product, from: version, to: version, direction: 'up' as const, transitions: [] };
+  return { ...plan, hash: planHash(plan, sha256), graph: [], findings: [], accepted: [], backup: { sources: [], estimatedBytes: 0 } };
+}
