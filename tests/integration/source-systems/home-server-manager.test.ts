@@ -108,8 +108,10 @@ test('status, up 3, up, down and down N, as in its document', async () => {
     { id: 2, transformed_data: '{"value":"TWO"}' },
   ]);
   expect(tablesOf(monitor)).toEqual(['new_table', 'sessions', 'users']);
-  const names = ({ name }: Record<string, unknown>) => name;
-  expect(schema().map(names)).toEqual([...atSix.map(names), 'new_table'].filter((name) => name !== 'legacy_table').toSorted());
+  const names = ({ name }: Record<string, unknown>) => String(name);
+  expect(schema().map(names)).toEqual(
+    [...atSix.map(names), 'new_table'].filter((name) => name !== 'legacy_table').toSorted((a, b) => (a < b ? -1 : 1)),
+  );
   const text = await monitor.upgrade('status');
   expect(text.stdout).toMatch(/Ladder\s+main\s+7 of 7/);
 });

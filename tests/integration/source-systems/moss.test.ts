@@ -29,7 +29,10 @@ async function existing(): Promise<Moss> {
 
 async function fresh(): Promise<Moss> {
   const url = await postgres.database();
-  return { ...copyTree('moss', { DATABASE_URL: url }), url, query: (sql) => postgres.query(url, sql) };
+  const tree = copyTree('moss', { DATABASE_URL: url });
+  // Who is refused waits for the lock before.
+  tree.write('upgrade.yaml', `${tree.read('upgrade.yaml')}timeouts: { lock: 1s }\n`);
+  return { ...tree, url, query: (sql) => postgres.query(url, sql) };
 }
 
 function checksumOf({ root, read }: Tree, number: string): string {
