@@ -117,10 +117,10 @@ export interface Checkpoint {
  * changes make it match the query no longer. Rows that others insert meanwhile with a higher key are gone through too, those with a lower key are not.
  * What `change` throws fails the step and takes back that batch alone. Throws STEP_BATCHES_… for what could not be exact.
  */
-export type Batches = <Row = SqlRow>(
+export type Batches = <Row = SqlRow, Handle extends SqliteHandle | PostgresHandle = SqliteHandle>(
   query: BatchQuery,
   size: number,
-  change: (rows: readonly Row[], batch: Batch) => unknown,
+  change: (rows: readonly Row[], batch: Batch<Handle>) => unknown,
 ) => Promise<BatchesResult>;
 
 /** As text: a SELECT on the only database there is. */
@@ -129,7 +129,7 @@ export type BatchQuery = string | BatchTable | BatchSelect;
 interface BatchOptions {
   /** May be left out where there is only one. */
   readonly database?: string;
-  /** For the `?` of the condition or the SELECT. */
+  /** For the `?` (PostgreSQL: `$1`) of the condition or the SELECT. */
   readonly parameters?: readonly SqlValue[];
   /** Never NULL, different in each row, and not to be changed. By default the primary key, else the rowid. */
   readonly key?: string | readonly string[];
@@ -138,7 +138,7 @@ interface BatchOptions {
 }
 
 export interface BatchTable extends BatchOptions {
-  /** Or a view, with `key`. */
+  /** Or a view, with `key`. As it is stored; in PostgreSQL perhaps with its schema: `public.users`. */
   readonly table: string;
   /** What follows WHERE. */
   readonly where?: string;
@@ -151,9 +151,9 @@ export interface BatchSelect extends BatchOptions {
   readonly sql: string;
 }
 
-export interface Batch {
+export interface Batch<Handle = SqliteHandle> {
   /** The query's database: what is changed through it is committed with the batch. */
-  readonly db: SqliteHandle;
+  readonly db: Handle;
   /** From 1, over all attempts. */
   readonly batch: number;
   /** Rows of the batches before, over all attempts. */

@@ -11,6 +11,8 @@ export interface BatchWork<Handle> extends Pick<StepContext, 'signal' | 'progres
   readonly name: string;
   readonly size: number;
   readonly change: (rows: readonly SqlRow[], batch: BatchNumbers & { readonly db: Handle }) => Promise<void>;
+  /** Gives what tells afterwards which other databases were changed since. */
+  readonly watchOthers: () => Promise<() => Promise<readonly string[]>>;
   readonly refuse: {
     readonly otherQuery: () => never;
     readonly otherDatabases: (names: readonly string[]) => never;
@@ -28,14 +30,14 @@ const tellEveryMs = 100;
 
 export async function goThrough<Handle>(source: BatchSource<Handle>, work: BatchWork<Handle>): Promise<BatchesResult> {
   const { name, signal } = work;
-  const earlier = readPlaces(await source.saved()).get(name);
+  const places = readPlaces(await source.saved());
+  const earlier = places.get(name);
   if (earlier !== undefined && earlier.query !== source.fingerprint) work.refuse.otherQuery();
   if (earlier?.isFinished === true) return resultOf(earlier, earlier);
   await source.begin();
   let place = earlier ?? { query: source.fingerprint, key: null, rows: 0, batches: 0, total: await source.count(), isFinished: false };
-  // Another call's place may have been saved since.
   const commit = async (next: Place): Promise<void> => {
-    await source.commit(savedPlaces(new Map(readPlaces(await source.saved())).set(name, next)));
+    await source.commit(savedPlaces(new Map(places).set(name, next)));
     place = next;
   };
   // Whatever the step did before: so that taking back a batch takes back nothing else.
@@ -50,8 +52,9 @@ export async function goThrough<Handle>(source: BatchSource<Handle>, work: Batch
       const { rows, last } = await source.page(place.key, work.size);
       if (last === null) break;
       const { total, rows: done } = place;
+      const changedElsewhere = await work.watchOthers();
       await work.change(rows, { db: source.db, batch: place.batches + 1, done, total });
-      const others = await source.changedElsewhere();
+      const others = await changedElsewhere();
       if (others.length > 0) work.refuse.otherDatabases(others);
       await commit({ ...place, key: last, rows: done + rows.length, batches: place.batches + 1 });
       tell(place, false);

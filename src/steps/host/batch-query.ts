@@ -52,23 +52,31 @@ function select(sql: string, refuse: Refuse, query: Readonly<Record<string, unkn
   if (statement === undefined) return refuse('the query is empty');
   if (more !== undefined) refuse('the query is more than one statement');
   if (!/^(?:SELECT|WITH|VALUES)\b/.test(statement.head)) refuse(`the query is no SELECT, but ${statement.head.split(' ', 1)[0] ?? ''}`);
-  const limiting = outerWords(statement.text).find((word) => ['LIMIT', 'OFFSET', 'FETCH'].includes(word));
+  const limiting = outerWords(statement.text).find(({ word }) => ['LIMIT', 'OFFSET', 'FETCH'].includes(word));
   // It would count anew in each page, among the rows that are left then.
-  if (limiting !== undefined) refuse(`the query has its own ${limiting}`);
-  return { kind: 'select', sql: statement.text.replace(/;$/, '') };
+  if (limiting !== undefined) refuse(`the query has its own ${limiting.word}`);
+  return { kind: 'select', sql: withoutOrder(statement.text.replace(/;$/, '')) };
+}
+
+/** The order is that of the key anyhow, and PostgreSQL would sort everything anew for each page. */
+function withoutOrder(sql: string): string {
+  const words = outerWords(sql);
+  const order = words.findLast(({ word }, index) => word === 'ORDER' && words[index + 1]?.word === 'BY');
+  const isNeeded = words.some(({ word, at }) => word === 'DISTINCT' || (order !== undefined && at > order.at && word === 'FOR'));
+  return order === undefined || isNeeded ? sql : sql.slice(0, order.at);
 }
 
 const token =
   /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$)|[A-Za-z_][\w$]*|[()]/g;
 
 /** Words outside of all parentheses, in capitals. */
-function outerWords(sql: string): readonly string[] {
-  const words: string[] = [];
+function outerWords(sql: string): readonly { readonly word: string; readonly at: number }[] {
+  const words: { readonly word: string; readonly at: number }[] = [];
   let depth = 0;
-  for (const [found] of sql.matchAll(token)) {
+  for (const { 0: found, index } of sql.matchAll(token)) {
     if (found === '(') depth += 1;
     else if (found === ')') depth -= 1;
-    else if (depth === 0 && /^\w/.test(found)) words.push(found.toUpperCase());
+    else if (depth === 0 && /^\w/.test(found)) words.push({ word: found.toUpperCase(), at: index });
   }
   return words;
 }

@@ -20,8 +20,6 @@ export interface BatchSource<Handle> {
   readonly unwatchKey: () => Promise<void>;
   /** Whether an error of a statement says that it would have changed a key. */
   readonly isKeyChange: (error: unknown) => boolean;
-  /** Databases other than this one that were changed since `begin`. */
-  readonly changedElsewhere: () => Promise<readonly string[]>;
   /** Commits this database alone, with a value. */
   readonly commit: (value: unknown) => Promise<void>;
   /** Back to the last commit. */

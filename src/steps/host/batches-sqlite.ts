@@ -5,7 +5,6 @@ import { messageOf } from '../../model/failure.ts';
 import type { SqliteHandle, SqlRow, SqlValue } from '../../step-api.ts';
 import type { BatchCall } from './batch-query.ts';
 import type { BatchSource, SourceRefusals } from './batch-source.ts';
-import type { Connection } from './connections.ts';
 import type { BatchStore } from './session.ts';
 import { quoted, sqliteKey } from './sqlite-key.ts';
 
@@ -29,19 +28,13 @@ export function openSqliteSource(store: BatchStore, call: BatchCall, refuse: Sou
   const first = prepare(`${from.select} ${from.where === null ? '' : `WHERE ${from.where}`} ${order}`);
   const next = prepare(`${from.select} WHERE ${from.where === null ? '' : `${from.where} AND `}${after} ${order}`);
   const read = exactReader();
-  const before = new Map<Connection, string>();
   const all = `(${from.select} ${from.where === null ? '' : `WHERE ${from.where}`})`;
   return {
     db: store.handle,
     key,
     fingerprint: hash('sha256', JSON.stringify([from, key, call.parameters.map(String)]), 'hex').slice(0, 16),
     saved: async () => store.saved(),
-    begin: async () => {
-      store.begin();
-      before.clear();
-      store.eachOther((other) => before.set(other, writesOf(other)));
-    },
-    changedElsewhere: async () => [...before].filter(([other, writes]) => writesOf(other) !== writes).map(([{ name }]) => name),
+    begin: async () => store.begin(),
     count: async () => {
       const found = columns.map((column, index) => `count(${column}) AS c${index}`).join(', ');
       const counts = prepare(`SELECT count(*) AS total${isRowid ? '' : `, ${found}`} FROM ${all}`).get(...call.parameters);
@@ -70,12 +63,6 @@ export function openSqliteSource(store: BatchStore, call: BatchCall, refuse: Sou
     commit: async (value) => store.commit(value),
     rollback: async () => store.rollback(),
   };
-}
-
-/** Changes whenever this connection writes rows or alters the schema, committed or not. */
-function writesOf({ prepare }: Connection): string {
-  const rows = prepare('SELECT total_changes() AS n').get()?.['n'];
-  return `${String(rows)} ${String(prepare('PRAGMA schema_version').get()?.['schema_version'])}`;
 }
 
 function unwatch(db: DatabaseSync): void {

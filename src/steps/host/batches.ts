@@ -2,11 +2,11 @@
 // how far it is lies in the same database and is committed with each batch, and the next one begins behind the last key.
 import { fail } from '../../model/failure.ts';
 import type { FailureCode, FailureDetails } from '../../model/failure.ts';
-import type { Batch, Batches, Checkpoint, StepContext } from '../../step-api.ts';
+import type { Batches, Checkpoint, PostgresHandle, SqliteHandle, StepContext } from '../../step-api.ts';
 import { goThrough } from './batch-loop.ts';
 import { readBatchQuery } from './batch-query.ts';
 import type { BatchCall } from './batch-query.ts';
-import type { SourceRefusals } from './batch-source.ts';
+import type { BatchSource, SourceRefusals } from './batch-source.ts';
 import { openSqliteSource } from './batches-sqlite.ts';
 import { placeInStack } from './module-loader.ts';
 import type { HostOrder, HostRun } from './protocol.ts';
@@ -17,6 +17,8 @@ export interface BatchTools {
   /** The step's own, which must not commit half a batch. */
   readonly checkpoint: Checkpoint;
 }
+
+type Handle = SqliteHandle | PostgresHandle;
 
 const largestSize = 100_000;
 
@@ -57,13 +59,18 @@ export function createBatches(
     running = true;
     try {
       const database = databaseFor(call, order, run);
-      const source = openSqliteSource(session.batchStore(database), call, refusals);
+      const source: BatchSource<Handle> =
+        run.databases[database]?.kind === 'postgres'
+          ? await (await import('./batches-postgres.ts')).openPostgresSource(session.postgresBatchStore(database), call, refusals)
+          : openSqliteSource(session.batchStore(database), call, refusals);
       return await goThrough(source, {
         name,
         size,
         signal,
         progress,
-        change: async (rows, batch) => void (await change(rows as Parameters<typeof change>[0], batch satisfies Batch)),
+        // Which kind of handle and row it is, the step knows of its own database.
+        change: async (rows, batch) => void (await change(rows as Parameters<typeof change>[0], batch as Parameters<typeof change>[1])),
+        watchOthers: async () => session.watchOthers(database),
         refuse: {
           otherQuery: () =>
             refuse('STEP_BATCHES_USE', { ...half, problem: `its call ${name} went through something else in the attempt before` }),

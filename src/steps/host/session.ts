@@ -2,7 +2,8 @@
 import { fail, messageOf } from '../../model/failure.ts';
 import type { Checkpoint, PostgresHandle, SqliteHandle, SqlParameters, SqlRow } from '../../step-api.ts';
 import type { FoundMarkers } from '../postgres/marker-table.ts';
-import { openPostgresModuleSession } from '../postgres/module-session.ts';
+import { nothingWritten, openPostgresModuleSession } from '../postgres/module-session.ts';
+import type { PostgresBatchStore } from '../postgres/module-session.ts';
 import { checkpointFile, readCheckpointFile, saveCheckpointFile } from './checkpoint-file.ts';
 import { databaseOf, isBusy } from './connections.ts';
 import type { Connection, Connections } from './connections.ts';
@@ -23,6 +24,9 @@ export interface Session {
   readonly checkpoint: Checkpoint;
   /** One database for `ctx.batches`, to be committed apart from the others. */
   readonly batchStore: (name: string) => BatchStore;
+  readonly postgresBatchStore: (name: string) => PostgresBatchStore;
+  /** From now on it is looked who changes another database; what it gives names those that were changed. */
+  readonly watchOthers: (name: string) => Promise<() => Promise<readonly string[]>>;
   readonly note: (kind: EffectKind, name: string) => void;
   readonly postgres: (name: string) => PostgresHandle;
   /** What earlier attempts saved in servers, which cannot be asked for at once; needed only by a step that looks. */
@@ -42,8 +46,6 @@ export interface BatchStore {
   readonly commit: (value: unknown) => void;
   /** Back to the last commit. */
   readonly rollback: () => void;
-  /** Databases that the step uses besides: those that it uses now, and each one that it begins to use from now on. */
-  readonly eachOther: (visit: (other: Connection) => void) => void;
 }
 
 export function openSession(order: HostOrder, run: HostRun, connections: Connections, signal: AbortSignal): Session {
@@ -137,10 +139,28 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
           connection.commit();
         },
         rollback: () => connection.rollback(),
-        eachOther: (visit) => {
-          onBegin = (other) => void (other !== connection && visit(other));
-          for (const each of used.values()) onBegin(each);
+      };
+    },
+    postgresBatchStore: (name) => {
+      const store = servers.batchStore(name, batchesKey(order.id, order.action));
+      return {
+        ...store,
+        commit: async (value) => {
+          note('checkpoint', name);
+          await store.commit(value);
         },
+      };
+    },
+    watchOthers: async (name) => {
+      const before = new Map<Connection, string>();
+      onBegin = (other) => void (other.name !== name && before.set(other, writesOf(other)));
+      for (const each of used.values()) onBegin(each);
+      const inServers = await servers.writes(name);
+      return async () => {
+        onBegin = () => {};
+        const here = [...before].filter(([other, writes]) => writesOf(other) !== writes).map(([other]) => other.name);
+        const there = [...(await servers.writes(name))].filter(([other, writes]) => writes !== (inServers.get(other) ?? nothingWritten));
+        return [...here, ...there.map(([other]) => other)];
       };
     },
     postgres: (name) => servers.handle(databaseOf(run, name, order.id, 'postgres')),
@@ -197,6 +217,12 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
       await servers.abandon();
     },
   };
+}
+
+/** Differs whenever this connection has written rows or altered the schema, committed or not. */
+function writesOf({ prepare }: Connection): string {
+  const rows = prepare('SELECT total_changes() AS n').get()?.['n'];
+  return `${String(rows)} ${String(prepare('PRAGMA schema_version').get()?.['schema_version'])}`;
 }
 
 function markedConnections(

@@ -1,5 +1,6 @@
 // The PostgreSQL databases of one half of a module step. Promises one transaction per database, committed with its marker at the end.
 import { isDeepStrictEqual } from 'node:util';
+import type { QueryResult } from 'pg';
 import { fail, messageOf } from '../../model/failure.ts';
 import type { UpgradeError } from '../../model/failure.ts';
 import { postgresTransactionWord } from '../../model/own-transaction.ts';
@@ -25,8 +26,29 @@ export interface PostgresModuleSession {
   readonly saveCheckpoint: (key: string, value: unknown) => Promise<void>;
   /** What earlier attempts of the half have left, of the databases that can be reached. */
   readonly readSaved: () => Promise<readonly FoundMarkers[]>;
+  /** One database for `ctx.batches`, to be committed apart from the others; what it saves lies under the key. */
+  readonly batchStore: (name: string, key: string) => PostgresBatchStore;
+  /** Something that differs whenever more was written in a transaction that is open now, for each database but one. */
+  readonly writes: (except: string) => Promise<ReadonlyMap<string, string>>;
   readonly abandon: () => Promise<void>;
 }
+
+/** Commits one database in pieces, each together with how far the work is. */
+export interface PostgresBatchStore {
+  readonly handle: PostgresHandle;
+  readonly query: (text: string, values: readonly unknown[]) => Promise<QueryResult<Record<string, unknown>>>;
+  readonly saved: () => Promise<unknown>;
+  readonly begin: () => Promise<void>;
+  readonly commit: (value: unknown) => Promise<void>;
+  /** Back to the last commit. */
+  readonly rollback: () => Promise<void>;
+}
+
+/** Of a transaction that has only read. */
+export const nothingWritten = ' 0';
+
+const writesSql = `SELECT coalesce(txid_current_if_assigned()::text, '') || ' ' ||
+  (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_xact_all_tables WHERE schemaname NOT LIKE 'pg\\_%') AS writes`;
 
 interface Use {
   readonly connection: PostgresConnection;
@@ -154,6 +176,40 @@ export function openPostgresModuleSession(
       const asJson: unknown = JSON.parse(JSON.stringify({ value }));
       await commitOne(first, ({ checkpoint }) => isDeepStrictEqual({ ...checkpoint(key) }, asJson));
       for (const use of others) await commitOne(use, () => false);
+    },
+    batchStore: (name, key) => ({
+      handle: postgresHandle(
+        async (text) => begin(name, text),
+        (sql) => checkStatements(sql, order),
+      ),
+      query: async (text, values) => (await begin(name, '')).query(text, values),
+      saved: async () => (await readPostgresMarkers(await begin(name, ''), run.runId)).checkpoint(key)?.value,
+      begin: async () => void (await begin(name, '')),
+      commit: async (value) => {
+        const use = await useOf(name);
+        const { markerTable, attempt } = await begin(name, '');
+        const marker = setMarkerSql(markerTable, { runId: run.runId, key, value: { value }, attempt });
+        const { error } = await use.connection.send(marker);
+        if (error !== null) throw use.connection.isLost() ? lost(name, error) : error;
+        const asJson: unknown = JSON.parse(JSON.stringify({ value }));
+        await commitOne(use, ({ checkpoint }) => isDeepStrictEqual({ ...checkpoint(key) }, asJson));
+      },
+      rollback: async () => {
+        const use = await useOf(name);
+        if (use.connection.isLost() || use.begun === null) return;
+        use.begun = null;
+        const { error } = await use.connection.send('ROLLBACK');
+        if (error !== null) throw use.connection.isLost() ? lost(name, error) : error;
+      },
+    }),
+    writes: async (except) => {
+      const found = new Map<string, string>();
+      for (const { connection } of await begun()) {
+        if (connection.name === except) continue;
+        const { rows } = await connection.query<{ writes: string }>(writesSql);
+        found.set(connection.name, String(rows[0]?.writes));
+      }
+      return found;
     },
     readSaved: async () => {
       const found: FoundMarkers[] = [];

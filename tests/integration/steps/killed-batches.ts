@@ -13,8 +13,8 @@ export interface Batched {
   readonly begun: () => readonly string[];
   /** Runs the executable; gives its exit code. */
   readonly upgrade: (...args: readonly string[]) => Promise<number | null>;
-  /** The same, and kills it and its steps once as many batches have begun in all. `false` where it ended before. */
-  readonly killed: (whenBegun: number, ...args: readonly string[]) => Promise<boolean>;
+  /** The same, and kills it and its steps once as many batches have begun in all. Throws where it ended before. */
+  readonly killed: (whenBegun: number, ...args: readonly string[]) => Promise<void>;
   readonly remove: () => void;
 }
 
@@ -43,27 +43,37 @@ export const backward = through(-1);
 `,
   );
   const begun = (): readonly string[] => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : []);
-  const start = (args: readonly string[]): { readonly ended: Promise<number | null>; readonly hasEnded: () => boolean } => {
+  const start = (
+    args: readonly string[],
+  ): {
+    readonly ended: Promise<number | null>;
+    readonly hasEnded: () => boolean;
+    readonly said: () => string;
+    readonly kill: () => void;
+  } => {
     let over = false;
+    let said = '';
     const child = spawn(process.execPath, [path.join(repository, 'bin/upgrade.mjs'), ...args, '-c', path.join(root, 'upgrade.yaml')], {
       cwd: root,
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
     });
+    for (const pipe of [child.stdout, child.stderr])
+      pipe.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)));
     const ended = new Promise<number | null>((settle) => {
       child.once('exit', (code) => {
         over = true;
         settle(code);
       });
     });
-    return { ended, hasEnded: () => over };
+    return { ended, hasEnded: () => over, said: () => said, kill: () => void child.kill('SIGKILL') };
   };
   return {
     root,
     begun,
     upgrade: (...args) => start(args).ended,
     killed: async (whenBegun, ...args) => {
-      const { ended, hasEnded } = start(args);
+      const { ended, hasEnded, said, kill: killProgram } = start(args);
       let size = -1;
       let count = 0;
       while (!hasEnded() && count < whenBegun) {
@@ -72,14 +82,15 @@ export const backward = through(-1);
         if (now !== size) count = begun().length;
         size = now;
       }
-      const wasRunning = !hasEnded();
+      if (hasEnded()) throw new Error(`it ended with ${String(await ended)} before batch ${whenBegun}, at ${count}: ${said()}`);
+      // First: left alone it would see its step die, and roll back.
+      killProgram();
       await until('all its processes are dead', () => {
         const left = processesIn(root);
         for (const pid of left) kill(pid);
         return left.length === 0;
       });
       await ended;
-      return wasRunning;
     },
     remove: () => {
       for (const pid of processesIn(root)) kill(pid);
@@ -103,8 +114,7 @@ export async function killAtRandom(batched: Batched, batches: number, kills: num
     const begun = batched.begun().length;
     const room = Math.floor((batches + at.length - begun) / (kills - at.length + 1));
     const next = begun + 1 + Math.floor(Math.random() * Math.max(1, room));
-    if (!(await batched.killed(next, ...(at.length === 0 ? ['--yes'] : ['resume']))))
-      throw new Error(`it ended before batch ${next}, after ${at.join(', ')}`);
+    await batched.killed(next, ...(at.length === 0 ? ['--yes'] : ['resume']));
     at.push(next);
   }
   return at;
