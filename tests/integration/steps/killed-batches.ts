@@ -18,8 +18,8 @@ export interface Batched {
   readonly remove: () => void;
 }
 
-/** `database`: as in upgrade.yaml. `add`: the statement that a batch is changed by, with `?` or `$n` for the key of its first and last row, and the sign. */
-export function makeBatched(size: number, { database, add }: { readonly database: string; readonly add: string }): Batched {
+/** `database`: as in upgrade.yaml. `change`: what a batch hands to `db.run`, with `by` as the number that is added. */
+export function makeBatched(size: number, { database, change }: { readonly database: string; readonly change: string }): Batched {
   const root = realpathSync(mkdtempSync(path.join(tmpdir(), 'rungs-batches-')));
   const log = path.join(root, 'begun');
   const folder = path.join(root, 'migrations/v1.0.0_to_v1.1.0');
@@ -35,7 +35,7 @@ export function makeBatched(size: number, { database, add }: { readonly database
 const through = (by) => async ({ batches, direction }) => {
   await batches({ database: 'app', table: 'rows', where: by > 0 ? 'true' : 'n > 0', columns: ['id'] }, ${size}, async (rows, { db, batch }) => {
     appendFileSync(${JSON.stringify(log)}, direction + ' ' + batch + '\\n');
-    await db.run(${JSON.stringify(add)}, by, rows[0].id, rows.at(-1).id);
+    await db.run(${change});
   });
 };
 export const forward = through(1);
