@@ -20,7 +20,9 @@ export async function readPostgresRecord({ ladder, database, target, place }: Re
   const server = serverOf(target.url);
   try {
     // One snapshot, so that the tables tell of the same moment.
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await client.query(
+      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '60s'",
+    );
     const tables = new Map<string, TableRead>();
     for (const table of recordTables) {
       const columns = await postgresColumns(client, table);

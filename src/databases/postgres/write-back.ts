@@ -9,7 +9,8 @@ import { connectPostgres, type PostgresTarget } from './connect.ts';
 export async function writeBackToPostgres(name: string, target: PostgresTarget, request: WriteBackRequest): Promise<boolean> {
   const client = await connectPostgres(target, { name });
   try {
-    await client.query('BEGIN');
+    // Whoever else is at the table: it is not waited for without end.
+    await client.query("BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '60s'");
     const isWritten = await writeRecord(connectionOf(client), request);
     await client.query('COMMIT');
     return isWritten;

@@ -159,6 +159,33 @@ test('with writeBack the record says after the run what M.O.S.S. would have reco
   expect((await moss.query("SELECT count(*)::int AS n FROM migration_status WHERE status = 'completed'"))[0]).toEqual({ n: 8 });
 });
 
+test('killed while it writes the old record: resume writes it, once', async () => {
+  const moss = await existing();
+  moss.write('upgrade.yaml', moss.read('upgrade.yaml').replace('database: main }', 'database: main, writeBack: true }'));
+  await moss.upgrade('adopt');
+  const { default: pg } = await import('pg');
+  const holder = new pg.Client({ connectionString: moss.url });
+  await holder.connect();
+  // Everybody may read the record, nobody may write it.
+  await holder.query('BEGIN; LOCK TABLE schema_migrations IN EXCLUSIVE MODE');
+  const run = moss.upgrade('up', '--json');
+  await until(
+    async () => (await moss.query("SELECT 1 FROM pg_locks WHERE relation = 'schema_migrations'::regclass AND NOT granted")).length > 0,
+  );
+  const { lock } = (await moss.json('status')).document;
+  expect(lock.phase).toBe('commit');
+  process.kill(lock.pid, 'SIGKILL');
+  await run;
+  await holder.query('ROLLBACK');
+  await holder.end();
+  expect((await records(moss)).filter(({ status }) => status === 'completed')).toHaveLength(5);
+  expect((await moss.json('resume')).document).toMatchObject({ outcome: 'committed' });
+  expect((await records(moss)).map(({ migration_number, status }) => [migration_number, status])).toEqual(
+    [0, 1, 2, 3, 4, 5, 6, 20].map((number) => [number, 'completed']),
+  );
+  expect(await statusOf(moss)).toMatchObject({ height: 20, pending: 0 });
+});
+
 test('fault: its lock never works and it runs unlocked — here the second of two runs at once is refused or waits, and each step runs once', async () => {
   const moss = await existing();
   await moss.upgrade('adopt');

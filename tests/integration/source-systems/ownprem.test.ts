@@ -169,6 +169,22 @@ test('fault: schema.sql runs before the migrations and indexes columns that they
   expect(names).toEqual([{ name: 'idx_services_server' }, { name: 'idx_users_email' }]);
 });
 
+test('fault: schema.sql and the migrations differ — here a fresh installation is made by schema.sql alone, and stands at the top', async () => {
+  const upgraded = await adopted();
+  await upgraded.json('up');
+  const fresh = copyTree('ownprem');
+  const database = path.join(fresh.root, 'data/ownprem.sqlite');
+  execSql(database, 'PRAGMA journal_mode = WAL');
+  expect((await fresh.json('up')).document).toMatchObject({ outcome: 'committed', failure: null });
+  expect(await statusOf(fresh)).toMatchObject({ height: 12, latest: 12, pending: 0 });
+  const columns = `SELECT m.name AS "table", c.name, c.type, c."notnull", c.pk FROM sqlite_master m, pragma_table_info(m.name) c
+    WHERE m.type = 'table' AND m.name NOT IN ('schema_migrations') AND m.name NOT LIKE 'sqlite_%' ORDER BY 1, 2`;
+  expect(rows(database, columns)).toEqual(upgraded.query(columns));
+  const indexes = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+  expect(rows(database, indexes)).toEqual(upgraded.query(indexes));
+  expect((await fresh.json('up')).document.outcome).toBe('nothing-to-do');
+});
+
 test('a step that finds its work done already is recorded, as with its "check whether it is needed"', async () => {
   const ownprem = await adopted();
   execSql(ownprem.database, 'ALTER TABLE users ADD COLUMN email TEXT');
