@@ -5,24 +5,25 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ProbeConfig } from '../../src/model/config.ts';
 import type { ProbeRunner } from '../../src/model/ports.ts';
 import { createProbeRunner } from '../../src/probes/probe-runner.ts';
 import { systemClock } from '../../src/system-clock.ts';
+import { programs, startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 interface World {
   readonly root: string;
   readonly port: number;
+  /** Of a PostgreSQL database. */
+  readonly url?: string;
   /** Makes true what the probe looks for. */
   readonly comeTrue: () => Promise<void>;
 }
 
 interface Member {
   readonly kind: ProbeConfig['kind'];
-  readonly prepare: (
-    root: string,
-  ) => Promise<{ readonly port: number; readonly comeTrue: () => Promise<void>; readonly close: () => Promise<void> }>;
+  readonly prepare: (root: string) => Promise<Omit<World, 'root'> & { readonly close: () => Promise<void> }>;
   readonly probe: (world: World) => Omit<Extract<ProbeConfig, { kind: ProbeConfig['kind'] }>, 'name' | 'withinMs'>;
   /** What was seen, and what was expected. */
   readonly detail: RegExp;
@@ -110,7 +111,34 @@ const members: readonly Member[] = [
     probe: () => ({ kind: 'sqlite', database: 'app', query: 'select count(*) from users', expect: { value: 3 } }),
     detail: /"select count\(\*\) from users" gave 2, expected 3/,
   },
+  ...(programs() === null
+    ? []
+    : [
+        {
+          kind: 'postgres' as const,
+          async prepare() {
+            const url = await server.database();
+            await server.query(url, 'create table users (id integer primary key); insert into users values (1), (2)');
+            return { port: 0, url, comeTrue: async () => void (await server.query(url, 'insert into users values (3)')), close: nothing };
+          },
+          probe: () => ({ kind: 'postgres' as const, database: 'main', query: 'select count(*) from users', expect: { value: 3 } }),
+          detail: /"select count\(\*\) from users" gave 2, expected 3/,
+        },
+      ]),
 ];
+
+let server: TestPostgres;
+beforeAll(async () => {
+  if (programs() !== null) server = await startPostgres();
+});
+
+const config = ({ root, url = '' }: Pick<World, 'root' | 'url'>) => ({
+  root,
+  databases: {
+    app: { kind: 'sqlite' as const, file: join(root, 'app.db') },
+    main: { kind: 'postgres' as const, url, attempts: 1, backoffMs: 1 },
+  },
+});
 
 describe.each(members)('a probe of kind $kind', ({ prepare, probe, detail }) => {
   let world: World;
@@ -121,10 +149,10 @@ describe.each(members)('a probe of kind $kind', ({ prepare, probe, detail }) => 
   beforeEach(async () => {
     const root = await mkdtemp(join(tmpdir(), 'rungs-probes-'));
     const prepared = await prepare(root);
-    world = { root, port: prepared.port, comeTrue: prepared.comeTrue };
+    world = { root, ...prepared };
     close = prepared.close;
     runner = createProbeRunner({
-      config: { root, databases: { app: { kind: 'sqlite', file: join(root, 'app.db') } } },
+      config: config(world),
       clock: systemClock,
       scrub: (text) => text,
     });
@@ -164,7 +192,7 @@ describe.each(members)('a probe of kind $kind', ({ prepare, probe, detail }) => 
 
   test('has no secrets in what it says', async () => {
     const secretive = createProbeRunner({
-      config: { root: world.root, databases: { app: { kind: 'sqlite', file: join(world.root, 'app.db') } } },
+      config: config(world),
       clock: systemClock,
       scrub: () => '***',
     });
