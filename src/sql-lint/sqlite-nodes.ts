@@ -23,3 +23,7 @@ export function isOn({ body }: PragmaStmt): boolean {
   const text = 'value' in value ? value.value : value.type === 'NameExpr' ? value.name.text : value.type === 'Id' ? value.name : '';
   return ['on', 'true', 'yes'].includes(text.toLowerCase()) || Number(text) > 0;
 }
+
+export function columnName(table: Parameters<typeof tableName>[0], { text }: { readonly text: string }): string {
+  return `${tableName(table)}.${text.toLowerCase()}`;
+}

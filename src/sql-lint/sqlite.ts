@@ -2,7 +2,7 @@
 import { parse, type AlterTableStmt, type ColumnConstraint, type Expr } from 'sqlite3-parser';
 import { skipBlank } from './positions.ts';
 import type { LintContext, Linted, Remark } from './rules.ts';
-import { isOn, pragmaName, tableName, type SqliteStatement } from './sqlite-nodes.ts';
+import { isOn, pragmaName, columnName, tableName, type SqliteStatement } from './sqlite-nodes.ts';
 import { remarksOnRebuilds } from './sqlite-rebuild.ts';
 
 export function lintSqlite(context: LintContext): Linted {
@@ -16,10 +16,14 @@ export function lintSqlite(context: LintContext): Linted {
     const start = skipBlank(context.text, node.span.offset);
     return [{ node, start, remark: (code, what, offset = start) => ({ code, what, offset, statement: start }) }];
   });
+  /** Tables, and `table.column`, that the file itself has made: nothing of anybody's is in them. */
   const created = new Set<string>();
   const remarks = statements.flatMap((statement) => {
     const found = remarksOn(statement, created, context);
-    if (statement.node.type === 'CreateTableStmt') created.add(tableName(statement.node.tblName));
+    const { node } = statement;
+    if (node.type === 'CreateTableStmt') created.add(tableName(node.tblName));
+    if (node.type === 'AlterTableStmt' && node.body.type === 'AddColumnAlterTableBody')
+      created.add(columnName(node.tblName, node.body.column.colName));
     return found;
   });
   return { remarks: [...remarks, ...remarksOnRebuilds(statements, context)] };
@@ -35,6 +39,11 @@ function remarksOn(
       return remarksOnAlterTable(node, remark, created, hasBackward);
     case 'UpdateStmt':
     case 'DeleteStmt': {
+      // A new column is filled in every row.
+      const isFill =
+        node.type === 'UpdateStmt' &&
+        node.sets.every(({ colNames }) => colNames.every((name) => created.has(columnName(node.tblName, name))));
+      if (isFill) return [];
       if (node.whereClause !== undefined || node.limit !== undefined || created.has(tableName(node.tblName))) return [];
       return [remark('SQL_NO_WHERE', `${node.type === 'UpdateStmt' ? 'UPDATE' : 'DELETE FROM'} ${node.tblName.objName.text}`)];
     }

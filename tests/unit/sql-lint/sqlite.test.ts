@@ -17,6 +17,7 @@ const rebuild = 'CREATE TABLE n (x); INSERT INTO n (x) SELECT x FROM t; DROP TAB
 const renamedFirst = 'ALTER TABLE t RENAME TO o; CREATE TABLE t (x); INSERT INTO t (x) SELECT x FROM o; DROP TABLE o';
 
 const cases: readonly Case[] = [
+  { code: 'SQL_NO_WHERE', flagged: 'ALTER TABLE t ADD x; UPDATE t SET x = 1, y = 2', fine: 'ALTER TABLE t ADD x; UPDATE T SET X = 1' },
   { code: 'SQL_NO_WHERE', flagged: 'UPDATE t SET x = 1', fine: 'UPDATE t SET x = 1 WHERE true' },
   { code: 'SQL_NO_WHERE', flagged: 'DELETE FROM t', fine: 'CREATE TABLE t (x); DELETE FROM t' },
   { code: 'SQL_NO_WHERE', flagged: 'DELETE FROM t', fine: 'CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM u; END' },
