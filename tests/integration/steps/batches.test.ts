@@ -1,5 +1,5 @@
 // `ctx.batches` on SQLite, through the real executor: what it goes through, by which key, and what it refuses.
-import { existsSync, mkdtempSync, realpathSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -434,4 +434,20 @@ test('progress tells rows, the total, the rate and the time left, also when it i
     [50, 60, note],
     [60, 60, expect.stringMatching(/^[\d,.]+ rows\/s$/)],
   ]);
+});
+
+test('the example of the documentation does what it says, forward and backward', async () => {
+  bench = workbench();
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/writing-steps.md'), 'utf8');
+  const [, example = ''] = /`008_count_words\.ts`:\n\n```ts\n([\s\S]*?)```/.exec(page) ?? [];
+  const order = bench.step(
+    '002_count_words.ts',
+    example.replaceAll("'notes', table", "'app', table").replaceAll("sqlite('notes')", "sqlite('app')"),
+  );
+  await prepare(`CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO notes SELECT x, 'one two' FROM ${numbers(2500)};`);
+  expect(await executeOne(bench, order)).toMatchObject({ status: 'done' });
+  expect(bench.query('SELECT words, count(*) AS c FROM notes GROUP BY words')).toEqual([{ words: 2, c: 2500 }]);
+  expect(bench.logOf(order)).toContain('2500 notes counted');
+  expect(await executeOne(bench, reverting(order))).toMatchObject({ status: 'done' });
+  expect(bench.query("SELECT name FROM pragma_table_info('notes')")).toEqual([{ name: 'id' }, { name: 'text' }]);
 });
