@@ -5,7 +5,7 @@ import type { Config } from '../model/config.ts';
 
 // Where no database of the config is the same server: long enough for one that restarts, short enough for whoever asks for the status.
 const attempts = 5;
-const backoffMs = 200;
+const backoffMs = 100;
 
 export interface Holder extends LockHolder {
   /** `undefined`: the journal of the unfinished run tells. */

@@ -138,3 +138,18 @@ test('with no tool at all it refuses, naming what is missing', async () => {
     process.env['PATH'] = path;
   }
 });
+
+test('who waits gets it when it is let go of, hears in time who still has it, and stops waiting when told to', async () => {
+  const first = await acquireLock(state, who);
+  if ('holder' in first) throw new Error('held');
+  expect(await acquireLock(state, who, { waitMs: 60 })).toMatchObject({ holder: { pid: process.pid } });
+  const stop = new AbortController();
+  const stopped = acquireLock(state, who, { waitMs: 60_000, signal: stop.signal });
+  stop.abort();
+  await expect(stopped).rejects.toThrow(/abort/i);
+  const second = acquireLock(state, who, { waitMs: 60_000 });
+  first.release();
+  const got = await second;
+  if ('holder' in got) throw new Error('it was free');
+  got.release();
+});
