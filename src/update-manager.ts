@@ -15,6 +15,7 @@ import type { LadderRequest } from './session/climbs.ts';
 import type { BootNote } from './session/boot-notes.ts';
 import type { BootWishes } from './session/boot-settings.ts';
 import type { CheckReport } from './session/check.ts';
+import type { FreshCheckOptions, FreshLadder } from './session/check-fresh.ts';
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
 import type { PlanOptions, PreparedPlan } from './session/planning.ts';
@@ -166,6 +167,12 @@ export class UpdateManager {
   async check(): Promise<CheckReport> {
     const { checkMigrations } = await import('./session/check.ts');
     return checkMigrations(this.config);
+  }
+
+  /** Whether fresh installations and ladders lead to the same schemas, tried on scratch databases. Throws LADDERS_MISSING, LADDER_UNKNOWN, LADDER_FRESH_NONE. */
+  async checkFresh(options: FreshCheckOptions = {}): Promise<readonly FreshLadder[]> {
+    const { checkFresh } = await import('./session/check-fresh.ts');
+    return checkFresh(this.config, options);
   }
 
   /** Takes over what another tool recorded of ladders. Throws LADDERS_MISSING, LADDER_UNKNOWN, LOCK_HELD, RUN_UNFINISHED; what is wrong with a ladder is in the report. */

@@ -87,7 +87,9 @@ function addPlanning(program: Command, call: Call): void {
       call,
       'check',
       'lint the config, every transition and every ladder, listing all problems at once; writes nothing',
-    ).option('--strict', 'exit with 2 for warnings too'),
+    ).option('--strict', 'exit with 2 for warnings too')
+      .option('--fresh', 'also try on scratch databases whether a fresh installation and the ladder lead to the same schema')
+      .option('--ladder <name>', 'with --fresh: this ladder alone (default: all that have a "fresh")'),
     call,
     async (flags) => (await import('./commands/check.ts')).check(flags, call.terminal),
   );

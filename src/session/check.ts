@@ -5,6 +5,7 @@ import type { Config } from '../model/config.ts';
 import type { Failure } from '../model/failure.ts';
 import type { Finding, Step } from '../model/plan.ts';
 import { describeModules } from '../steps/describe.ts';
+import { freshProblems } from './fresh-steps.ts';
 import { asFailures, readLadder } from './ladders.ts';
 import { sqlWarnings } from './sql-warnings.ts';
 
@@ -48,7 +49,7 @@ async function readLadders(config: Config): Promise<ReadLadders> {
           : await readLadderSteps({ name, ladder, config, dir: ladder.dir, files, describeModules });
       return {
         read: { dir: ladder.dir, steps: read.steps, isGroup: ladder.group },
-        problems: [...asFailures(problems), ...read.problems],
+        problems: [...asFailures(problems), ...read.problems, ...(await freshProblems(config, name, ladder))],
         findings: read.findings,
       };
     }),
