@@ -40,7 +40,7 @@ describe('a failing step', () => {
         { id: 'system/00000002', status: 'applied' },
         { id: 'system/00000001', status: 'applied' },
         { id: 'system/00000003' },
-        { id: 'system/00000004', status: 'pending' },
+        { id: 'system/00000004', status: 'not-run' },
       ],
     });
     expect(home.read('etc/order')).toBe(firstTwo);
