@@ -81,5 +81,5 @@ test('the steps in "Writing steps" are steps without a problem', async () => {
   const config = await loadConfig({ cwd: folder, env: {} });
   const { transitions, problems } = await readTransitions(config, 'all', { describeModules });
   expect(problems).toEqual([]);
-  expect(transitions[0]?.steps.map(({ kind }) => kind)).toEqual(['sql', 'sql', 'ts', 'sh', 'py', 'ts', 'js']);
+  expect(transitions[0]?.steps.map(({ kind }) => kind)).toEqual(['sql', 'sql', 'ts', 'sh', 'py', 'ts', 'js', 'ts']);
 });
