@@ -236,6 +236,10 @@ async function letGo(client: Client, installation: string, epoch: string): Promi
 
 function explained(error: unknown, target: HostLockTarget): unknown {
   if (error instanceof UpgradeError || (error instanceof Error && error.name === 'AbortError')) return error;
-  const at = { name, server: serverOf(target.url), attempts: 1, error: messageOf(error) };
-  return new UpgradeError([failure('POSTGRES_UNREACHABLE', at)], { cause: error });
+  const [server, reason] = [serverOf(target.url), messageOf(error)];
+  // A statement that is refused, for want of a right to make tables, say, is not a server that is not there.
+  const problem = isConnectionLost(error)
+    ? failure('POSTGRES_UNREACHABLE', { name, server, attempts: 1, error: reason })
+    : failure('JOURNAL_WRITE_FAILED', { file: `rungs on ${server}`, reason });
+  return new UpgradeError([problem], { cause: error });
 }

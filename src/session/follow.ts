@@ -18,6 +18,8 @@ export interface FollowRequest {
 }
 
 const pollMs = 100;
+// Each look at a server is a session of its own.
+const pollServerMs = 300;
 // A run without a holder is over, or was killed; it gets this many looks to write its last events.
 const looksAfterHolder = 3;
 
@@ -40,9 +42,10 @@ export async function* followRun(
       yield event;
       if (event.type === 'run-finished') return;
     }
-    if (isOver || (await currentHolder(config)) === null) looksLeft -= 1;
+    // Whoever tells something is alive.
+    if (isOver || (events.length === 0 && (await currentHolder(config)) === null)) looksLeft -= 1;
     else looksLeft = looksAfterHolder;
-    if (looksLeft > 0) await clock.sleep(pollMs);
+    if (looksLeft > 0) await clock.sleep(config.journal.kind === 'postgres' ? pollServerMs : pollMs);
   }
 }
 

@@ -7,7 +7,7 @@ import { acquireLock } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError } from '../model/failure.ts';
 import type { Clock } from '../model/ports.ts';
-import { holderFrom, journalTarget } from './journal-target.ts';
+import { currentHolder, holderFrom, journalTarget } from './journal-target.ts';
 import { heldBy } from './lock-holder.ts';
 
 export interface WaitForLock {
@@ -40,7 +40,8 @@ async function take(config: Config, clock: Clock, wait: WaitForLock): Promise<He
   const { waitMs = 0, signal } = wait;
   const startedAt = clock.monotonic();
   const local = await acquireLock(config.state, { pid: process.pid, host: os.hostname(), since: clock.now() }, wait);
-  if ('holder' in local) throw await heldBy(config, local.holder);
+  // Of several on this host that wait for another one, the first holds the lock here: the other one is who is waited for.
+  if ('holder' in local) throw await heldBy(config, (await currentHolder(config)) ?? local.holder);
   try {
     const host = await takeHostLock(config, Math.max(0, waitMs - (clock.monotonic() - startedAt)), signal);
     return {

@@ -129,6 +129,16 @@ testWithPostgres('a server that restarts while somebody waits does not end the w
   expect(lock.lost.aborted).toBe(true);
 });
 
+testWithPostgres('a role that may not make the tables is told so; once they are there it need not be allowed to', async () => {
+  await postgres.query(url, 'DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$');
+  const guest = { ...target, url: postgres.url(new URL(url).pathname.slice(1), 'guest') };
+  await expect(take(guest)).rejects.toThrow(/JOURNAL_WRITE_FAILED.*permission denied/);
+  await (await take()).release();
+  await postgres.query(url, 'GRANT USAGE ON SCHEMA rungs TO guest');
+  await postgres.query(url, 'GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA rungs TO guest');
+  expect((await take(guest)).epoch).toBe('2');
+});
+
 testWithPostgres('a pooler is refused: by what it tells of itself, or by one session for two of ours', async () => {
   const pooler = await startPooler(url, 'own');
   await expect(take({ ...target, url: pooler.url })).rejects.toThrow('POSTGRES_POOLER');
