@@ -87,6 +87,7 @@ interface Headers {
 
 function readHeaders(config: DiscoverConfig): Headers {
   const dir = config.migrations;
+  const ladders = new Set(Object.values(config.ladders).map((ladder) => ladder.dir));
   let entries: Dirent[];
   let trust: Trust;
   try {
@@ -94,6 +95,9 @@ function readHeaders(config: DiscoverConfig): Headers {
     entries = readdirSync(real, { withFileTypes: true });
     trust = trustOf(config.file, real);
   } catch (error) {
+    // An installation of ladders alone needs no folder of transitions, unless it names one.
+    if (messageOf(error).includes('ENOENT') && ladders.size > 0 && dir === path.resolve(path.dirname(config.file), 'migrations'))
+      return { headers: [], problems: [], trust: null };
     const why = messageOf(error).includes('ENOENT')
       ? 'does not exist'
       : messageOf(error).includes('ENOTDIR')
@@ -111,7 +115,8 @@ function readHeaders(config: DiscoverConfig): Headers {
     const read = readFolderName(entry.name, isFolder, { file });
     if (read === null) continue;
     if ('code' in read) {
-      problems.push(read);
+      // A folder may be a ladder's, too: then its files are steps.
+      if (isFolder || !ladders.has(dir)) problems.push(read);
       continue;
     }
     const link = entry.isSymbolicLink() ? realpathSync(file) : null;

@@ -67,8 +67,46 @@ test('what has run is imported once; the scripts after it run in the order of th
     scripts: { build: 'vite build' },
   });
   expect(await statusOf(tree)).toMatchObject({ height: 6, latest: 6, pending: 0 });
+  expect((await tree.json('status')).document).toMatchObject({ state: 'up-to-date', version: '2.4.0' });
   expect((await tree.json('up')).document.outcome).toBe('nothing-to-do');
   expect(tree.read(index)).toBe(indexBefore);
+});
+
+test.each(['homeserver/object', 'homeserver/array', 'home-server-manager', 'ownprem', 'moss'])(
+  'the tree %s is without a problem as it is, and says that steps are pending',
+  async (name) => {
+    const tree = copyTree(name, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
+    const check = await tree.json('check');
+    expect(check.document.problems).toEqual([]);
+    expect(check.code).toBe(0);
+    const { document } = await tree.json('status');
+    expect(document).toMatchObject({ state: 'pending', problems: [], pending: [] });
+  },
+);
+
+test('a rollback script is a way down, and its has_run is taken back; a script without one is refused', async () => {
+  const tree = copyTree('homeserver/array');
+  tree.write(`${scripts}/00000003.down.sh`, 'sed -i /swappiness/d etc/sysctl.conf');
+  await tree.upgrade('adopt');
+  expect((await tree.json('up')).document.outcome).toBe('committed');
+  expect(tree.read('etc/sysctl.conf')).toContain('swappiness');
+  expect((await tree.json('down')).document).toMatchObject({ outcome: 'committed', failure: null });
+  expect(tree.read('etc/sysctl.conf')).not.toContain('swappiness');
+  expect(JSON.parse(tree.read(index)).map((one: Document) => one.has_run)).toEqual([true, true, false]);
+  expect(await statusOf(tree)).toMatchObject({ height: 2, pending: 1 });
+  const refused = await tree.json('down');
+  expect([2, 3]).toContain(refused.code);
+  expect(JSON.stringify(refused.document)).toContain('LADDER_IRREVERSIBLE');
+});
+
+test('the scripts of the tree need no executable bit, and before each of them there is a backup', async () => {
+  const tree = await adopted();
+  for (const name of ['20000001.sh', '00000004.sh', '00000003.py'])
+    expect(statSync(path.join(tree.root, scripts, name)).mode & 0o111).toBe(0);
+  await tree.upgrade('up');
+  const { document } = await tree.json('backup', 'list');
+  // Four were begun, and each of the three before the last has changed something.
+  expect(document.length).toBeGreaterThanOrEqual(4);
 });
 
 test('a dry run shows what would run and writes nothing', async () => {
