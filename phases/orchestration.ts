@@ -64,10 +64,13 @@ function nextGroup(orders: readonly StepOrder[], at: number): readonly StepOrder
   let end = at + 1;
   const first = orders[at];
   if (first === undefined) return [];
-  if (isDecidedByMarker(first.step)) {
+  if (first.isGrouped) {
+    // One transaction has all of them, whatever their number.
+    while (orders[end]?.isGrouped === true && orders[end]?.dir === first.dir) end++;
+  } else if (isDecidedByMarker(first.step)) {
     while (end < orders.length && end - at < largestGroup) {
       const next = orders[end];
-      if (next === undefined || !canShareBatch(first, next)) break;
+      if (next === undefined || next.isGrouped || !canShareBatch(first, next)) break;
       end++;
     }
   }
@@ -91,6 +94,7 @@ async function remainingOf(
   { canTurnBack }: { readonly canTurnBack: boolean },
 ): Promise<readonly StepOrder[]> {
   const remaining: StepOrder[] = [];
+  if (group[0]?.isGrouped === true) return remainingOfTransaction(ports, run, group, records);
   for (const order of group) {
     const status = records.get(order.step.id)?.status ?? 'pending';
     if (status === 'applied') continue;
@@ -121,6 +125,25 @@ async function remainingOf(
     }
   }
   return remaining;
+}
+
+/** All of them took effect, or none: any one that is in doubt decides for all. */
+async function remainingOfTransaction(
+  { journal, steps, events }: Needs,
+  run: RunContext,
+  group: readonly StepOrder[],
+  records: ReadonlyMap<string, StepRecord>,
+): Promise<readonly StepOrder[]> {
+  const statusOf = ({ step }: StepOrder): StepRecord['status'] => records.get(step.id)?.status ?? 'pending';
+  const left = group.filter((order) => statusOf(order) !== 'applied');
+  const inDoubt = left.find((order) => statusOf(order) !== 'pending' && statusOf(order) !== 'not-run');
+  if (inDoubt === undefined || (await steps.examine(inDoubt, run)) !== 'done') return left;
+  await journal.settleSteps(
+    run.id,
+    left.map(({ step }) => ({ stepId: step.id, status: 'applied', durationMs: null })),
+  );
+  for (const { step } of left) events.emit({ type: 'step-finished', step: step.id, action: 'apply', status: 'applied', durationMs: 0 });
+  return [];
 }
 
 async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[], unrecorded: Unrecorded): Promise<void> {
@@ -169,11 +192,15 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
   if (recorded.status === 'rejected') throw recorded.reason;
   if (executed.status === 'rejected') throw executed.reason;
   const outcomes = executed.value;
-  for (const [index, outcome] of outcomes.entries()) {
-    const order = group[index];
-    if (order !== undefined && index >= told) tell(order, outcome);
+  const byStep = new Map(outcomes.map((outcome) => [outcome.stepId, outcome]));
+  for (const [index, order] of group.entries()) {
+    const outcome = byStep.get(order.step.id);
+    if (outcome === undefined || index < told) continue;
+    // Of one transaction the step that failed may be any, and those before it did not take effect.
+    if (index > told) begin(order);
+    tell(order, outcome);
   }
-  const settled = group.map((order, index) => settledApply(run, order, outcomes[index]));
+  const settled = group.map((order) => settledApply(run, order, byStep.get(order.step.id)));
   unrecorded.outcomes = settled;
   const failed = settled.find(({ status }) => status === 'failed');
   // A step without an outcome was not begun, and only cancelling stops a group without a failure.

@@ -32,7 +32,8 @@ const largestGroup = 500;
 
 /** `only`: of all that was begun just these. */
 export async function revertSteps(ports: Needs, run: RunContext, only?: ReadonlySet<string>): Promise<Reverted> {
-  const pairs = (await begunSteps(ports, run)).filter(({ apply }) => only?.has(apply.step.id) ?? true);
+  const begun = await decideTransactions(ports, run, await begunSteps(ports, run));
+  const pairs = begun.filter(({ apply }) => only?.has(apply.step.id) ?? true);
   if (await restoreHasBegun(ports, run.id)) return leftToTheBackup(pairs);
   const byBackup: string[] = [];
   const unclean: string[] = [];
@@ -82,6 +83,28 @@ async function begunSteps(ports: Needs, run: RunContext): Promise<readonly Pair[
       return counterpart === undefined || isUntouched ? [] : [{ apply: order, revert: counterpart, status }];
     })
     .toReversed();
+}
+
+/** Of steps that ran in one transaction all took effect, or none: one that is in doubt decides for all that are. */
+async function decideTransactions({ journal, steps }: Needs, run: RunContext, pairs: readonly Pair[]): Promise<readonly Pair[]> {
+  const decided: Pair[] = [];
+  const isInDoubt = ({ apply, status }: Pair): boolean => apply.isGrouped && (status === 'running' || status === 'in-doubt');
+  for (const together of Map.groupBy(pairs, ({ apply }) => apply.dir).values()) {
+    const first = together.find(isInDoubt);
+    if (first === undefined) {
+      decided.push(...together);
+      continue;
+    }
+    const isDone = (await steps.examine(first.apply, run)) === 'done';
+    const [inDoubt, others] = [together.filter(isInDoubt), together.filter((pair) => !isInDoubt(pair))];
+    const status: StepStatus = isDone ? 'applied' : 'reverted';
+    await journal.settleSteps(
+      run.id,
+      inDoubt.map(({ apply }) => ({ stepId: apply.step.id, status, durationMs: null })),
+    );
+    decided.push(...(isDone ? together.map((pair) => (isInDoubt(pair) ? { ...pair, status } : pair)) : others));
+  }
+  return decided;
 }
 
 function nextGroup(pairs: readonly Pair[], at: number): readonly Pair[] {
@@ -149,7 +172,11 @@ async function revertUnfinished(ports: Needs, run: RunContext, pair: Pair, left:
   const { step } = pair.apply;
   if (pair.status === 'failed') {
     const { isComplete } = await ports.steps.undoRecorded(pair.apply, run);
-    if (isComplete || isDecidedByMarker(step)) return null;
+    if (isComplete) return null;
+    if (isDecidedByMarker(step)) {
+      // Its server could not be asked when it failed: what it has committed after all is known by now.
+      return (await ports.steps.examine(pair.apply, run)) === 'done' ? revertApplied(ports, run, pair, left) : null;
+    }
     if (hasRevertHalf(pair)) return runBackwards(ports, run, [pair]);
     left.unclean.push(step.id);
     return null;

@@ -117,12 +117,18 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
     const reported: StepOutcome[] = [];
     let usedChildren = false;
     let lastSign = performance.now();
-    const runningOrder = (): StepOrder => orders[reported.length] ?? first;
+    const byId = new Map(first.isGrouped ? orders.map((order) => [order.step.id, order]) : []);
+    let begun: StepOrder | null = null;
+    const runningOrder = (): StepOrder => begun ?? orders[reported.length] ?? first;
     const limits = (): Limits => limitsOf(runningOrder(), options.config, fallbackMemory ?? null);
     const guard = watch(host, run, runningOrder, limits);
     const exit = await host.request({ type: 'execute', run: hostRun, orders: orders.map(hostOrderOf) }, (reply) => {
       tellProgress(reply);
       if (reply.type === 'finished') usedChildren = reply.usedChildren;
+      if (reply.type === 'begun') {
+        begun = byId.get(reply.step) ?? null;
+        guard.restartClock();
+      }
       if (reply.type !== 'settled') return;
       reported.push(...reply.outcomes);
       // One that comes alone is told by its promise.
@@ -147,13 +153,14 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
           : endedFailure(order, reason, limitsOf(order, options.config, fallbackMemory ?? null));
       const rest = await settleByMarkers(orders.slice(reported.length), options, run);
       const done = rest.done.map((order) => doneOutcome(order, 0));
-      const failed =
-        rest.failed === null ? [] : [failedOutcome(rest.failed, duration, why(rest.failed), { log, scrub: options.scrub, survivors })];
+      // In a group nothing took effect, and the one that ran is to blame.
+      const blamed = rest.failed === null ? null : (begun ?? rest.failed);
+      const failed = blamed === null ? [] : [failedOutcome(blamed, duration, why(blamed), { log, scrub: options.scrub, survivors })];
       await close();
       return [...reported, ...done, ...failed];
     }
     const outcomes = reported.map((outcome, at): StepOutcome => {
-      const order = orders[at] ?? first;
+      const order = byId.get(outcome.stepId) ?? orders[at] ?? first;
       if (outcome.failure === undefined) return doneOutcome(order, outcome.durationMs, survivors);
       const why = reason === null ? outcome.failure : endedFailure(order, reason, limitsOf(order, options.config, fallbackMemory ?? null));
       return failedOutcome(order, outcome.durationMs, why, { log, scrub: options.scrub, survivors });
@@ -254,6 +261,6 @@ function hostOrderOf(order: StepOrder): HostOrder {
     to: order.to ?? '',
     lockTimeoutMs: step.lockTimeoutMs,
     statementTimeoutMs: step.statementTimeoutMs,
-    isGrouped: order.isGrouped,
+    isGrouped: order.isGrouped && order.action === 'apply',
   };
 }

@@ -7,6 +7,7 @@ import { createConnections } from './connections.ts';
 import type { Connections } from './connections.ts';
 import { watchInterruptions } from './interruptions.ts';
 import { controlPrefix } from './protocol.ts';
+import type { GroupEnd } from '../postgres/group.ts';
 import type { HostOrder, HostReply, HostRequest, HostRun } from './protocol.ts';
 
 /** Outcomes go back in batches: a message for each would cost more than a small SQL step itself. */
@@ -87,7 +88,9 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
     if (now - flushedAt >= flushEveryMs) flush();
     else timer ??= setTimeout(flush, flushEveryMs).unref(); // For a step that waits.
   };
-  for (let at = 0; at < orders.length;) {
+  const isGroup = orders[0]?.isGrouped === true;
+  if (isGroup) await runGroup(run, orders, settle);
+  for (let at = 0; at < orders.length && !isGroup;) {
     if (isOver()) break;
     const batch = postgresBatch(run, orders, at);
     if (batch !== null) {
@@ -111,6 +114,28 @@ async function execute(run: HostRun, orders: readonly HostOrder[]): Promise<void
   if (orders.some(({ kind }) => kind !== 'sql')) endOutput(run);
   flush();
   send({ type: 'finished', usedChildren });
+}
+
+/** All of them are told as done, or the one that failed alone. */
+async function runGroup(
+  run: HostRun,
+  orders: readonly HostOrder[],
+  settle: (order: HostOrder, failed: Failure | null) => void,
+): Promise<void> {
+  // Each of them: its limits are its own, and who is killed in it has to be told by its name.
+  const onBegun = ({ id }: HostOrder): void => send({ type: 'begun', step: id });
+  const batch = postgresBatch(run, orders, 0);
+  let end: GroupEnd;
+  if (batch === null) {
+    const { runSqliteGroup } = await import('./sqlite-group.ts');
+    end = await runSqliteGroup({ orders, run, connections: connectionsFor(run), isOver, onBegun });
+  } else {
+    const { runPostgresGroup } = await import('../postgres/group.ts');
+    const rest = { run, connections: connectionsFor(run).postgres, signal: cancelling.signal, isOver, onBegun };
+    end = await runPostgresGroup({ ...batch, ...rest });
+  }
+  if (end === 'done') for (const order of orders) settle(order, null);
+  else if (end !== 'not-begun') settle(end.order, end.failed);
 }
 
 /** SQL steps on one PostgreSQL database that follow each other. */

@@ -55,6 +55,8 @@ export type CancelReason = 'timeout' | 'cancelled';
 
 export type HostReply =
   | { readonly type: 'settled'; readonly outcomes: readonly StepOutcome[] }
+  /** Of steps that are told of only when all are done: this one runs now. */
+  | { readonly type: 'begun'; readonly step: string }
   /** The request is done with. `usedChildren`: it started processes. */
   | { readonly type: 'finished'; readonly usedChildren: boolean }
   | { readonly type: 'described'; readonly answers: readonly (ModuleDescription | Failure)[]; readonly stripped: readonly StrippedCode[] }
