@@ -8,12 +8,15 @@ const base = '/usr/lib/postgresql';
 const versions = existsSync(base) ? readdirSync(base).toSorted((a, b) => Number(b) - Number(a)) : [];
 const bin = versions.map((version) => join(base, version, 'bin')).find((dir) => existsSync(join(dir, 'initdb'))) ?? null;
 
+let started = 0;
+
 /** `null` where the server's programs are not there. */
 export function startPostgres() {
   if (bin === null) return null;
   const dir = mkdtempSync(join(tmpdir(), 'rungs-bench-postgres-'));
   const data = join(dir, 'data');
-  const port = 20_000 + (process.pid % 20_000);
+  started += 1;
+  const port = 20_000 + ((process.pid + started) % 20_000);
   const isRoot = process.getuid() === 0;
   if (isRoot) {
     const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout));
