@@ -1,7 +1,11 @@
 // Many rows changed in batches by the real program, which is killed at random: each row is changed exactly once, and a kill costs one batch at most.
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config/load-config.ts';
+import { processesIn } from '../pipeline/installation.ts';
+import { executeOne, workbench } from './workbench.ts';
 import { countFor } from '../../support/level.ts';
 import { programs, startPostgres, testWithPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
@@ -13,6 +17,8 @@ afterEach(() => batched.remove());
 
 const rows = countFor({ quick: 50_000, ci: 1_000_000 });
 const kills = countFor({ quick: 3, ci: 20 });
+// A run that was taken up ten times turns back by itself.
+const programKills = Math.min(kills, 9);
 const size = 250;
 
 interface Kind {
@@ -84,15 +90,38 @@ describe.each([
   { name: 'PostgreSQL', run: testWithPostgres, kind: onPostgres() },
 ])('$name', ({ run, kind: { make, counters } }) => {
   run(
-    `${rows} rows, killed ${kills} times: each is changed once`,
+    `${rows} rows, the program killed ${programKills} times: each is changed once`,
     async () => {
       await make();
-      const at = await killAtRandom(batched, rows / size, kills);
-      expect(await batched.upgrade('resume')).toBe(0);
+      const at = await killAtRandom(batched, rows / size, programKills);
+      await batched.upgrade(0, 'resume');
       expect(await counters(), `killed at ${at.join(', ')}`).toEqual([{ n: 1, c: rows }]);
       const begun = batched.begun();
       expect(new Set(begun).size).toBe(rows / size);
-      expect(begun.length).toBeLessThanOrEqual(rows / size + kills);
+      expect(begun.length).toBeLessThanOrEqual(rows / size + programKills);
+    },
+    600_000,
+  );
+
+  run(
+    `${rows} rows, the step killed ${kills} times: each is changed once`,
+    async () => {
+      await make();
+      const config = await loadConfig({ cwd: batched.root, env: {} });
+      const bench = workbench({ root: batched.root, databases: config.databases, stepMs: 600_000 });
+      const order = bench.step('001_count.ts', readFileSync(path.join(batched.root, 'migrations/v1.0.0_to_v1.1.0/001_count.ts'), 'utf8'));
+      for (let killed = 0; killed < kills; killed += 1) {
+        const begun = batched.begun().length;
+        const next = begun + 1 + Math.floor((Math.random() * (rows / size + killed - begun)) / (kills - killed + 1));
+        const running = executeOne(bench, order);
+        await batched.begunAtLeast(next);
+        for (const pid of processesIn(batched.root)) process.kill(pid, 'SIGKILL');
+        expect((await running).failure?.code).toBe('STEP_KILLED');
+      }
+      expect(await executeOne(bench, order)).toMatchObject({ status: 'done' });
+      await bench.executor.close();
+      expect(await counters()).toEqual([{ n: 1, c: rows }]);
+      expect(batched.begun().length).toBeLessThanOrEqual(rows / size + kills);
     },
     600_000,
   );
@@ -102,7 +131,7 @@ describe.each([
     async () => {
       await make();
       await batched.killed(20, '--yes');
-      expect(await batched.upgrade('rollback', '--yes')).toBe(10);
+      await batched.upgrade(10, 'rollback', '--yes');
       expect(await counters()).toEqual([{ n: 0, c: rows }]);
       const begun = batched.begun();
       const forward = begun.filter((line) => line.startsWith('forward')).length;

@@ -11,8 +11,9 @@ export interface Batched {
   readonly root: string;
   /** Of all attempts: `forward 1`, as each batch begins. */
   readonly begun: () => readonly string[];
-  /** Runs the executable; gives its exit code. */
-  readonly upgrade: (...args: readonly string[]) => Promise<number | null>;
+  readonly begunAtLeast: (count: number) => Promise<void>;
+  /** Runs the executable to its end. Throws, with what it said, where it ends with another code. */
+  readonly upgrade: (code: number, ...args: readonly string[]) => Promise<void>;
   /** The same, and kills it and its steps once as many batches have begun in all. Throws where it ended before. */
   readonly killed: (whenBegun: number, ...args: readonly string[]) => Promise<void>;
   readonly remove: () => void;
@@ -71,7 +72,12 @@ export const backward = through(-1);
   return {
     root,
     begun,
-    upgrade: (...args) => start(args).ended,
+    begunAtLeast: async (count) => until(`${count} batches have begun`, () => begun().length >= count, 120_000),
+    upgrade: async (code, ...args) => {
+      const { ended, said } = start(args);
+      const found = await ended;
+      if (found !== code) throw new Error(`${args.join(' ')} ended with ${String(found)}: ${said()}`);
+    },
     killed: async (whenBegun, ...args) => {
       const { ended, hasEnded, said, kill: killProgram } = start(args);
       let size = -1;
