@@ -98,7 +98,10 @@ function membersOf(loaded: unknown): Readonly<Record<string, unknown>> {
   if (typeof loaded !== 'object' || loaded === null) return {};
   const named = { ...loaded } satisfies Record<string, unknown>;
   const byDefault: unknown = 'default' in loaded ? loaded.default : undefined;
-  return typeof byDefault === 'object' && byDefault !== null ? { ...byDefault } : named;
+  if (typeof byDefault !== 'object' || byDefault === null) return named;
+  // Its number and name by default, and the halves beside them: other tools take that too.
+  const isDataOnly = ['forward', 'up'].every((half) => !(half in byDefault)) && ('forward' in named || 'up' in named);
+  return isDataOnly ? { ...named, ...byDefault } : { ...byDefault };
 }
 
 /** `up` and `down` are taken for `forward` and `backward` where those are not there; its number and name stand in the file's name. */

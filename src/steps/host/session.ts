@@ -116,7 +116,7 @@ export function openSession(order: HostOrder, run: HostRun, connections: Connect
     synchronous: (name, text) => {
       const connection = open(name);
       // DROP TABLE would delete what refers to the table.
-      if (/\bDROP\s+TABLE\b/i.test(text)) watches.set(name, suspendForeignKeys(connection.db));
+      if (rebuildsTable.test(text)) watches.set(name, suspendForeignKeys(connection.db));
       return synchronousDatabase(connection, {
         begin: () => begin(connection),
         exec: (sql) => exec(connection, sql),
@@ -224,6 +224,8 @@ function writesOf({ prepare }: Connection): string {
   const rows = prepare('SELECT total_changes() AS n').get()?.['n'];
   return `${String(rows)} ${String(prepare('PRAGMA schema_version').get()?.['schema_version'])}`;
 }
+
+const rebuildsTable = /\bDROP\s+TABLE\b|\bforeign_keys\s*[=(]\s*(?:0|off|false|no)\b/i;
 
 function markedConnections(
   run: HostRun,

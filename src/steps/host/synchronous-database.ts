@@ -46,16 +46,16 @@ export function synchronousDatabase(connection: Connection, { begin, exec }: InT
       return statementOf(connection.db.prepare(sql), (row) => row);
     },
     pragma: (text, { simple = false } = {}) => {
-      if (/^\s*foreign_keys\b/i.test(text)) {
+      // Inside the transaction it has no effect; reading it does.
+      if (/^\s*foreign_keys\s*[=(]/i.test(text)) {
         exec(`PRAGMA ${text}`);
         return [];
       }
       const rows = connection.db.prepare(`PRAGMA ${text}`).all();
       return simple ? firstColumn(rows[0]) : rows.map((row) => ({ ...row }));
     },
-    transaction:
-      (body) =>
-      (...values) => {
+    transaction: <Arguments extends readonly unknown[], Result>(body: (...values: Arguments) => Result) => {
+      const inSavepoint = (...values: Arguments): Result => {
         begin();
         const name = `"rungs ${(depth += 1)}"`;
         connection.db.exec(`SAVEPOINT ${name}`);
@@ -70,7 +70,10 @@ export function synchronousDatabase(connection: Connection, { begin, exec }: InT
         } finally {
           depth -= 1;
         }
-      },
+      };
+      // Which lock it takes is settled already: the step has the strongest that there is.
+      return Object.assign(inSavepoint, { default: inSavepoint, deferred: inSavepoint, immediate: inSavepoint, exclusive: inSavepoint });
+    },
     get inTransaction() {
       return connection.isInTransaction();
     },
