@@ -123,7 +123,8 @@ function changeOf(
   appliedAt: string | null = null,
 ): RecordChange {
   const id = `${ladder}/${name}`;
-  const record = facts.records.get(id);
+  // The way down of a `redo` has a name of its own in the journal.
+  const record = (direction === 'down' ? facts.records.get(`${id}:down`) : undefined) ?? facts.records.get(id);
   const startedAt = appliedAt ?? record?.startedAt ?? facts.startedAt;
   const durationMs = appliedAt === null ? (record?.durationMs ?? null) : null;
   const start = Date.parse(startedAt);

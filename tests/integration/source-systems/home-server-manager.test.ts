@@ -342,3 +342,42 @@ test('its backups: a broken database is found before anything is changed, and so
   expect(code).toBe(3);
   expect(JSON.stringify(refused)).toContain('DATABASE_CORRUPT');
 });
+
+test('a run that is killed in the middle of up(db): resume ends it, and the step took effect whole or not at all', async () => {
+  const monitor = fresh();
+  await monitor.upgrade('up', '3');
+  const gate = path.join(path.dirname(monitor.root), 'gate');
+  const begun = `${gate}.begun`;
+  monitor.write(
+    'scripts/migrations/004_add_sessions_table.ts',
+    `import { existsSync, writeFileSync } from 'node:fs';
+     export const up = (db: any) => {
+       db.exec('CREATE TABLE sessions (id INTEGER)');
+       writeFileSync(${JSON.stringify(begun)}, '');
+       const until = performance.now() + 60_000;
+       while (!existsSync(${JSON.stringify(gate)}) && performance.now() < until);
+     };
+     export const down = (db: any) => db.exec('DROP TABLE sessions');`,
+  );
+  const run = monitor.upgrade('up', '4', '--json');
+  await until(async () => existsSync(begun));
+  const { lock } = (await monitor.json('status')).document;
+  process.kill(lock.pid, 'SIGKILL');
+  await run;
+  writeFileSync(gate, '');
+  // The step's own process holds the lock as long as it lives.
+  await until(async () => (await monitor.json('status')).document.lock === null);
+  const { document } = await monitor.json('resume');
+  expect(['committed', 'rolled-back']).toContain(document.outcome);
+  const isApplied = document.outcome === 'committed';
+  expect(tablesOf(monitor).includes('sessions')).toBe(isApplied);
+  expect(await statusOf(monitor)).toMatchObject({ height: isApplied ? 4 : 3 });
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (await holds()) return;
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+  throw new Error('what was waited for did not come');
+}
