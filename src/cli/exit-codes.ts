@@ -27,6 +27,7 @@ const refusals: ReadonlySet<string> = new Set([
   'NO_UNFINISHED_RUN',
   'RUN_UNKNOWN',
   'RUN_ELSEWHERE',
+  'STEP_MAY_STILL_RUN',
   'BACKUP_UNKNOWN',
   'NOT_CONFIRMED',
   'JOURNAL_CORRUPT',

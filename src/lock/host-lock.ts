@@ -49,12 +49,13 @@ const heartbeatMs = 5_000;
 const answerWithinMs = 20_000;
 const shortestPauseMs = 25;
 const longestPauseMs = 250;
-// A host that is gone without a word is noticed by the server after about half a minute, a process that is frozen after two.
+// A host that is gone without a word is noticed by the server after 45 s, a process that is frozen after two minutes. Later than a holder
+// notices that the server is gone (a heartbeat and its answer: 25 s) and has ended its steps.
 const sessionSettings: Readonly<Record<string, string>> = {
-  tcp_keepalives_idle: '10',
+  tcp_keepalives_idle: '15',
   tcp_keepalives_interval: '5',
-  tcp_keepalives_count: '3',
-  tcp_user_timeout: '30000',
+  tcp_keepalives_count: '6',
+  tcp_user_timeout: '45000',
   idle_session_timeout: '120000',
   lock_timeout: '60000',
 };

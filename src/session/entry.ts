@@ -16,7 +16,7 @@ import { heldBy } from './lock-holder.ts';
 import { keepsWhatIsDone } from '../plan/orders.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
-import { refuseUndoingElsewhere } from './steps-elsewhere.ts';
+import { refuseRunningElsewhere, refuseUndoingElsewhere } from './steps-elsewhere.ts';
 
 export type RunEntry = Pick<RunRequest, 'plan' | 'runId' | 'input' | 'canTurnBack' | 'prepare'>;
 
@@ -68,7 +68,12 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
 
 export type ResumeCourse = 'as-recorded' | 'only-forward' | 'backward';
 
-export async function resumedRun(config: Config, course: ResumeCourse): Promise<RunEntry> {
+/** `isUnattended`: nobody has looked whether a step that ran on another host has ended there. */
+export async function resumedRun(
+  config: Config,
+  course: ResumeCourse,
+  { isUnattended = false }: { readonly isUnattended?: boolean } = {},
+): Promise<RunEntry> {
   const { run, records, hasBegunSteps, kept } = await readJournal(config, async (journal) => {
     const open = journal === null ? null : await openRun(journal);
     if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
@@ -81,6 +86,7 @@ export async function resumedRun(config: Config, course: ResumeCourse): Promise<
   if (run.course === 'backwards' && course === 'only-forward') throw fail('RUN_ROLLING_BACK', { id: run.id });
   const plan = readPlan(config, run, kept);
   if (course === 'backward' || run.course === 'backwards') refuseUndoingElsewhere(plan, records);
+  if (isUnattended) refuseRunningElsewhere(plan, records);
   return {
     plan,
     runId: run.id,

@@ -22,6 +22,14 @@ export function refuseUndoingElsewhere(plan: Plan, records: readonly StepRecord[
   if (step !== undefined && host !== undefined) throw fail('RUN_ELSEWHERE', { step: step.id, host }, { step: step.id });
 }
 
+/** Throws STEP_MAY_STILL_RUN: the lock on each host's state folder outlives an orchestrator that was killed, but only that host sees it. */
+export function refuseRunningElsewhere(plan: Plan, records: readonly StepRecord[]): void {
+  const elsewhere = stepsElsewhere(records.filter(({ status }) => status === 'running'));
+  const step = stepsOf(plan).find((planned) => elsewhere.has(planned.id) && !isDecidedByMarker(planned));
+  const host = step === undefined ? undefined : elsewhere.get(step.id);
+  if (step !== undefined && host !== undefined) throw fail('STEP_MAY_STILL_RUN', { step: step.id, host }, { step: step.id });
+}
+
 export function tellElsewhere(events: EventSink, elsewhere: Elsewhere): void {
   if (elsewhere.size === 0) return;
   const hosts = [...new Set(elsewhere.values())].join(', ');

@@ -38,6 +38,10 @@ export const runFailures = {
     message: `Step ${step} ran on host ${host}: what it changed in files is recorded there alone and cannot be undone from here.`,
     hint: `Run "upgrade rollback" on ${host}. If that host is gone for good, set back by hand what the step changed outside of databases.`,
   }),
+  STEP_MAY_STILL_RUN: ({ step, host }: { step: string; host: string }) => ({
+    message: `Step ${step} was running on host ${host} when its run was cut off; whether it still runs there cannot be seen from here.`,
+    hint: `See on ${host} that it has ended (or that the host is off), then run "upgrade resume" by hand, on any host.`,
+  }),
   RUN_UNFINISHED: ({
     id,
     from,
