@@ -86,6 +86,8 @@ export async function comparePostgres(
     const code = error instanceof UpgradeError ? codeOf(error.cause) : null;
     if (code === '3D000') return { kind: 'missing', why: 'missing' };
     if (code === '55000') return { kind: 'differs', why: 'closed by a restore that was not finished' };
+    // Nobody can say what is in it; a restore puts the one out who keeps it locked.
+    if (codeOf(error) === '55P03') return { kind: 'differs', why: 'locked by another session' };
     throw error instanceof UpgradeError || signal?.aborted === true
       ? error
       : fail('POSTGRES_UNREACHABLE', { name, server: 'the server', attempts: 1, error: failuresOf(error)[0]?.message ?? '' }, {}, error);

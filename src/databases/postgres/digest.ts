@@ -17,15 +17,18 @@ const settings = `
   SET LOCAL row_security = off;
   SET LOCAL statement_timeout = 0`;
 
+/** For a table that somebody else has locked whole; then it is an error (55P03). */
+const longestLockWaitMs = 60_000;
+
 const largeObjects = 'large objects';
 const sequencePrefix = 'sequence ';
 const invalidPrefix = 'invalid index ';
 
 /** In a transaction of its own, of one snapshot. See `digestInTransaction`. */
-export async function digestPostgres(client: Client, signal?: AbortSignal): Promise<LogicalDigest> {
+export async function digestPostgres(client: Client, signal?: AbortSignal, lockWaitMs = longestLockWaitMs): Promise<LogicalDigest> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
-    return await digestInTransaction(client, signal);
+    return await digestInTransaction(client, signal, lockWaitMs);
   } finally {
     await client.query('ROLLBACK').catch(() => undefined);
   }
@@ -36,8 +39,23 @@ export async function digestPostgres(client: Client, signal?: AbortSignal): Prom
  * schema `rungs`, marker tables, what extensions bring, rows of materialised views, statistics. Beside tables, `tables` lists sequences, large objects and
  * invalid indexes by such names.
  */
-export async function digestInTransaction(client: Client, signal?: AbortSignal): Promise<LogicalDigest> {
-  await client.query(settings);
+export async function digestInTransaction(client: Client, signal?: AbortSignal, lockWaitMs = longestLockWaitMs): Promise<LogicalDigest> {
+  // A table may take minutes: whoever aborts does not wait for it. The transaction ends with its session.
+  const cut = (): void => void client.end().catch(() => undefined);
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', cut, { once: true });
+  try {
+    await client.query(`${settings}; SET LOCAL lock_timeout = ${lockWaitMs}`);
+    return await digestOf(client, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', cut);
+  }
+}
+
+async function digestOf(client: Client, signal: AbortSignal | undefined): Promise<LogicalDigest> {
   const lines: string[] = [];
   for (const query of [...schemaQueries, ...(await otherQueries(client))]) {
     signal?.throwIfAborted();

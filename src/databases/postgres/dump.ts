@@ -2,7 +2,7 @@
 import { open, rm, writeFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import type { Client } from 'pg';
-import { fail } from '../../model/failure.ts';
+import { fail, messageOf } from '../../model/failure.ts';
 import type { LogicalDigest } from '../../model/manifest.ts';
 import { connectPostgres, type PostgresTarget } from './connect.ts';
 import { digestInTransaction, withSequences, type SequenceValue } from './digest.ts';
@@ -33,10 +33,14 @@ export async function dumpPostgres(
     await (await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600)).close();
     const ended = new AbortController();
     const either = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
-    const dumping = runTool(tools.dump, ['-Fc', `--snapshot=${rows[0]?.snapshot ?? ''}`, '--no-password', ...leftOut, '-f', file], {
-      env: await libpqEnvironment(target),
-      signal: either,
-    });
+    const dumping = runTool(
+      tools.dump,
+      ['-Fc', `--snapshot=${rows[0]?.snapshot ?? ''}`, '--no-password', '--lock-wait-timeout=60s', ...leftOut, '-f', file],
+      {
+        env: await libpqEnvironment(target),
+        signal: either,
+      },
+    );
     dumping.catch(() => undefined);
     let digest: LogicalDigest;
     try {
@@ -45,7 +49,7 @@ export async function dumpPostgres(
       ended.abort();
       await dumping.catch(() => undefined);
       // A dump that failed may have taken the connection with it; what the server says is told in any case.
-      throw signal?.aborted === true ? error : fail('POSTGRES_DUMP_FAILED', { name, error: messageOfServer(error) }, {}, error);
+      throw signal?.aborted === true ? error : fail('POSTGRES_DUMP_FAILED', { name, error: messageOf(error) }, {}, error);
     }
     const done = await dumping;
     if (done.code !== 0) throw fail('POSTGRES_DUMP_FAILED', { name, error: complaintOf(done, 'pg_dump') });
@@ -60,7 +64,7 @@ export async function dumpPostgres(
 }
 
 /** Reads its table of contents. Throws POSTGRES_DUMP_FAILED for what is no dump. */
-export async function listDump(tools: PostgresTools, file: string, { name, signal }: DumpOptions): Promise<readonly string[]> {
+async function listDump(tools: PostgresTools, file: string, { name, signal }: DumpOptions): Promise<readonly string[]> {
   const listed = await runTool(tools.restore, ['--list', file], { signal, env: { ...process.env, LC_ALL: 'C' } });
   if (listed.code !== 0) throw fail('POSTGRES_DUMP_FAILED', { name, error: complaintOf(listed, 'pg_restore --list') });
   return listed.stdout.split('\n').filter((line) => line !== '' && !line.startsWith(';'));
@@ -89,8 +93,4 @@ export async function serverVersion(client: Client): Promise<{ readonly major: n
     "SELECT current_setting('server_version_num') AS number, split_part(current_setting('server_version'), ' ', 1) AS version",
   );
   return { major: Math.floor(Number(rows[0]?.number ?? 0) / 10_000), version: rows[0]?.version ?? '' };
-}
-
-function messageOfServer(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

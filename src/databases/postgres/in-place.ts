@@ -25,7 +25,7 @@ export interface InPlaceRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sessions of Rungs are left alone: the journal is written, and locks are held, by them. Throws POSTGRES_RESTORE_DIFFERS, and what the server says; then nothing has changed. */
+/** Sessions of Rungs are left alone (but for those of a restore that was killed): the journal is written, and locks are held, by them. Throws POSTGRES_RESTORE_DIFFERS, and what the server says; then nothing has changed. */
 export async function restoreInPlace({ target, dumpFile, tools, name, expected, signal }: InPlaceRequest): Promise<void> {
   const client = await connectPostgres(target, { name, application: 'rungs restore' });
   try {
@@ -47,7 +47,7 @@ export async function restoreInPlace({ target, dumpFile, tools, name, expected, 
 async function endOthers(client: Client): Promise<void> {
   await client.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name NOT LIKE 'rungs%'
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND (application_name NOT LIKE 'rungs%' OR application_name = 'rungs restore')
        AND ${mayEnd}`,
   );
 }

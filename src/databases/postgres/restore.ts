@@ -5,12 +5,12 @@ import type { Client } from 'pg';
 import { fail, messageOf, UpgradeError } from '../../model/failure.ts';
 import type { LogicalDigest } from '../../model/manifest.ts';
 import { createLike, dropDatabase, existing, letIn, namesBeside, rename, type Names } from './beside.ts';
-import { connectPostgres, type PostgresTarget } from './connect.ts';
+import { codeOf, connectPostgres, type PostgresTarget } from './connect.ts';
 import { differencesOf, digestPostgres, withSequences } from './digest.ts';
 import { sequencesInDump, serverVersion } from './dump.ts';
 import { holdsJournal, restoreInPlace } from './in-place.ts';
 import { databaseOf, libpqEnvironment, withDatabase } from './libpq.ts';
-import { connectBeside, mayEnd } from './maintenance.ts';
+import { claimRestore, connectBeside, mayEnd } from './maintenance.ts';
 import { complaintOf, findTools, runTool, type PostgresTools } from './tools.ts';
 
 export interface RestoreOptions {
@@ -37,7 +37,9 @@ export async function restorePostgres(target: PostgresTarget, dumpFile: string, 
   const beside = await connectBeside(target, { name, ...(signal === undefined ? {} : { signal }) });
   try {
     const tools = await findTools(name, await serverVersion(beside));
-    await restoreFrom({ ...options, target, dumpFile, beside, tools, names: namesBeside(await databaseOf(target), id) });
+    const names = namesBeside(await databaseOf(target), id);
+    await claimRestore(beside, names.live);
+    await restoreFrom({ ...options, target, dumpFile, beside, tools, names });
   } catch (error) {
     if (error instanceof UpgradeError || signal?.aborted === true) throw error;
     throw fail('POSTGRES_RESTORE_FAILED', { name, error: messageOf(error) }, {}, error);
@@ -74,6 +76,7 @@ async function takeUp(work: Work): Promise<boolean> {
   }
   // Between the two renames: the staged one had been proven.
   if (there.has(names.staged) && (await differences(work, names.staged)).length === 0) {
+    await endSessions(beside, names.staged, work.name);
     await rename(beside, names.staged, names.live);
     return true;
   }
@@ -91,7 +94,12 @@ async function takeUp(work: Work): Promise<boolean> {
 async function needsSequencesOnly({ target, names, name, expected, tools, dumpFile, signal }: Work): Promise<boolean> {
   const client = await connectPostgres(withDatabase(target, names.live), { name, application: 'rungs restore' });
   try {
-    const live = await digestPostgres(client, signal);
+    const live = await digestPostgres(client, signal, 1_000).catch((error: unknown) => {
+      // Whoever has a table locked is put out by the restore as a whole.
+      if (codeOf(error) === '55P03') return null;
+      throw error;
+    });
+    if (live === null) return false;
     if (differencesOf(expected, live).length === 0) return true;
     if (differencesOf(withSequences(expected, []), withSequences(live, [])).length > 0) return false;
     for (const { name: sequence, value, isCalled } of await sequencesInDump(tools, dumpFile, { name, signal }))

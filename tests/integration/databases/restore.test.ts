@@ -11,6 +11,8 @@ import { connectPostgres } from '../../../src/databases/postgres/connect.ts';
 import { differencesOf, digestPostgres } from '../../../src/databases/postgres/digest.ts';
 import { dumpPostgres } from '../../../src/databases/postgres/dump.ts';
 import { restorePostgres } from '../../../src/databases/postgres/restore.ts';
+import { restoreInPlace } from '../../../src/databases/postgres/in-place.ts';
+import { findTools } from '../../../src/databases/postgres/tools.ts';
 import { failuresOf } from '../../../src/model/failure.ts';
 import type { LogicalDigest } from '../../../src/model/manifest.ts';
 import { countFor } from '../../support/level.ts';
@@ -126,7 +128,7 @@ describe('restorePostgres', () => {
   });
 
   test('a file that is no dump is refused before the live database is touched', async () => {
-    const { url, file, restore } = await dumped('CREATE TABLE t (a int)', '');
+    const { url, file, restore } = await dumped('CREATE TABLE t (a int)', 'CREATE TABLE u (a int)');
     writeFileSync(file, 'PGDMP and then nothing of the kind');
     await expect(restore()).rejects.toMatchObject({ failures: [{ code: 'POSTGRES_RESTORE_FAILED' }] });
     expect(await server.query(url, 'SELECT * FROM t')).toEqual([]);
@@ -154,6 +156,62 @@ describe('restorePostgres', () => {
     expect((await journal.query('SELECT what FROM rungs.runs ORDER BY id')).rows).toEqual([{ what: 'begun' }, { what: 'since' }]);
     await journal.end();
     expect(await names()).toEqual([]);
+  });
+
+  test('in place it is all or nothing: what turns out to be something else is taken back whole', async () => {
+    const { url, file, expected } = await dumped(
+      'CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE SCHEMA rungs',
+      'UPDATE t SET a = 2; CREATE TABLE more (a int); SELECT lo_create(0)',
+    );
+    const before = await digestOf(url);
+    const other = { ...expected, tables: { t: { rows: 1, digest: '0'.repeat(64) } } };
+    const tools = await findTools('main');
+    await expect(restoreInPlace({ target: targetOf(url), dumpFile: file, tools, name: 'main', expected: other })).rejects.toMatchObject({
+      failures: [{ code: 'POSTGRES_RESTORE_DIFFERS' }],
+    });
+    expect(await digestOf(url)).toEqual(before);
+  });
+
+  test('rows that look like the end of rows, and longer than any chunk, go in place unchanged', async () => {
+    const { url, expected, restore } = await dumped(
+      String.raw`CREATE SCHEMA rungs; CREATE TABLE t (i int, v text); INSERT INTO t VALUES (1, '\.'), (2, E'\n\\.\n'), (3, 'COMMIT;'), (4, E'a\nCOPY t FROM stdin;\n'),
+        (5, repeat('0123456789', 40000)), (6, NULL), (7, '\N'), (8, E'--\n\\restrict x'); CREATE TABLE empty (a int); CREATE TABLE u AS SELECT i, md5(i::text) FROM generate_series(1, 20000) i;
+        CREATE PROCEDURE p() LANGUAGE plpgsql AS $$
+BEGIN
+COMMIT;
+END $$`,
+      'DROP TABLE t, u; DROP PROCEDURE p',
+    );
+    await restore();
+    expect(differencesOf(expected, await digestOf(url))).toEqual([]);
+  });
+
+  test('a server that goes down in the middle of it is a failure, and nothing is lost: repeated, it ends right', async () => {
+    const { url, expected, restore } = await dumped('CREATE TABLE t (a int); INSERT INTO t VALUES (1)', 'UPDATE t SET a = 2');
+    const restoring = restore().then(
+      () => [],
+      (error: unknown) => failuresOf(error),
+    );
+    while ((await names()).length === 0);
+    server.stop('immediate');
+    const [problem] = await restoring;
+    server.start();
+    expect(problem?.code).toMatch(/^POSTGRES_(RESTORE_FAILED|UNREACHABLE)$/);
+    await restore();
+    expect(differencesOf(expected, await digestOf(url))).toEqual([]);
+    expect(await names()).toEqual([]);
+  });
+
+  test('cancelled, it leaves the live database as it is', async () => {
+    const { url, file, expected } = await dumped('CREATE TABLE t (a int); INSERT INTO t VALUES (1)', 'UPDATE t SET a = 2');
+    const controller = new AbortController();
+    const restoring = restorePostgres(targetOf(url), file, { name: 'main', id: 'B1', expected, signal: controller.signal });
+    restoring.catch(() => undefined);
+    while ((await names()).length === 0);
+    controller.abort();
+    await expect(restoring).rejects.toThrow('aborted');
+    expect(await server.query(url, 'SELECT a FROM t')).toEqual([{ a: 2 }]);
+    await server.query(server.url('postgres'), `DROP DATABASE IF EXISTS "${nameOf(url)}_rungs_B1" WITH (FORCE)`);
   });
 
   test.each([
