@@ -13,8 +13,9 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
   const { transitions: headers, problems } = await readTransitionGraph(config);
   const tied = new Set(headers.flatMap(({ ladders }) => Object.keys(ladders)));
   const free = Object.keys(config.ladders).filter((name) => !tied.has(name));
-  // An installation of ladders alone needs no version; one with transitions is told what is wrong with them, or that its version is missing.
-  const hasVersions = headers.length > 0 || problems.length > 0 || free.length === 0;
+  // An installation of ladders alone needs neither a folder of transitions nor a version; any other is told what is wrong with them.
+  const wrong = problems.filter(({ code }) => code !== 'MIGRATIONS_NOT_FOUND' || free.length === 0);
+  const hasVersions = headers.length > 0 || wrong.length > 0 || free.length === 0;
   const versions = hasVersions ? await preparePlan(config, adapters, {}) : await standing(config, adapters);
   if (free.length === 0) return versions;
   const climbs = await climbsToTop(config, free, adapters.clock.now());

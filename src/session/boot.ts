@@ -42,10 +42,9 @@ export async function boot(request: BootRequest): Promise<ResultDocument> {
   return withTotalTimeout(settings.timeoutMs, signal, async (limited) => {
     const waiting = { ...request, signal: limited };
     let last: ResultDocument | null = null;
-    await waitForServer(config, 'journal', waiting);
     for (;;) {
       // Most boots have nothing to do: they take no lock, write nothing, and wait for nobody.
-      const seen = await look(config, adapters);
+      const seen = await lookPatiently(waiting);
       if (seen.kind === 'settled') return last?.outcome === 'committed' ? last : nothingToDo(config, seen.plan, startedAt, adapters);
       // Whatever would be refused at once is not worth waiting for.
       if (seen.kind === 'refused') return work(waiting, newRun(config, adapters, seen.plan, ulid(), true));
@@ -80,6 +79,17 @@ async function look(config: Config, adapters: ReadingPorts): Promise<Look> {
   const plan = await prepareBootPlan(config, adapters);
   if (blocking(plan.findings).length > 0) return { kind: 'refused', plan };
   return { kind: isNothingToDo(plan) ? 'settled' : 'pending', plan };
+}
+
+/** A journal whose server does not answer yet is waited for; one that does is not asked twice. */
+async function lookPatiently(request: BootRequest & { readonly signal: AbortSignal }): Promise<Look> {
+  try {
+    return await look(request.config, request.adapters);
+  } catch (error) {
+    if (!(error instanceof UpgradeError) || error.failures.every(({ code }) => code !== 'POSTGRES_UNREACHABLE')) throw error;
+    await waitForServer(request.config, 'journal', request);
+    return look(request.config, request.adapters);
+  }
 }
 
 async function work(

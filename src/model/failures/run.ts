@@ -88,7 +88,7 @@ export const runFailures = {
   }),
   RUN_TIMED_OUT: ({ limit }: { limit: string }) => ({
     message: `The run took longer than timeouts.total allows (${limit}).`,
-    hint: 'Raise timeouts.total in upgrade.yaml, or find out with "upgrade history" which step took so long.',
+    hint: 'Raise timeouts.total in upgrade.yaml (on boot: boot.timeout, or MIGRATION_TIMEOUT_MS), or find out with "upgrade history" which step took so long.',
   }),
   TOO_MANY_ATTEMPTS: ({ id, attempts }: { id: string; attempts: number }) => ({
     message: `Run ${id} was taken up ${attempts} times and did not come to its end.`,
