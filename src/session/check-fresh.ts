@@ -63,7 +63,8 @@ async function checkOne(config: Config, opened: OpenedLadder, signal: AbortSigna
     steps: { fresh: 0, ladder: onDisk.files.length },
     status: 'failed',
     comparison: null,
-    problems,
+    // What keeps both from being tried is one problem.
+    problems: problems.filter(({ message }, at) => problems.findIndex((one) => one.message === message) === at),
     findings: [],
   });
   if (database === null)
