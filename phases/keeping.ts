@@ -8,6 +8,7 @@ import type { StepOrder, StepRecord } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { isDecidedByMarker, keepsWhatIsDone, ordersOf } from '../src/plan/orders.ts';
 import { appliedPart } from '../src/plan/remaining.ts';
+import { attemptsWithoutProgress } from './attempts.ts';
 import { backupAnew } from './backup.ts';
 import { copiesDir } from './discovery.ts';
 import { restartServices } from './restart.ts';
@@ -34,8 +35,9 @@ export async function keepSafe(
 
 export async function keep(ports: Needs, run: RunContext, cause: Failure | null): Promise<void> {
   const record = await ports.journal.run(run.id);
-  if (record !== null && record.attempts > mostAttempts)
-    throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: record.attempts - 1 }, { phase: 'rollback' })]);
+  const attempts = record === null ? 0 : await attemptsWithoutProgress(ports, record);
+  if (attempts > mostAttempts)
+    throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: attempts - 1 }, { phase: 'rollback' })]);
   if (cause !== null) ports.events.emit({ type: 'rollback-started', failure: cause });
   await rememberServices(ports, run);
   const open = await unfinishedSteps(ports, run);

@@ -8,6 +8,7 @@ import { stepsOf } from '../src/model/plan.ts';
 import type { BackupRecord, Difference, Ports, RunContext } from '../src/model/ports.ts';
 import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
+import { attemptsWithoutProgress, isProgress } from './attempts.ts';
 import { backupOfRun, hasBegunSteps } from './backup.ts';
 import { restartServices } from './restart.ts';
 import { restoreHasBegun, restoreRefused, revertSteps, type Reverted } from './reverting.ts';
@@ -24,8 +25,9 @@ export const mostAttempts = 25;
 
 export async function rollback(ports: Needs, run: RunContext, cause: Failure | null): Promise<void> {
   const record = await ports.journal.run(run.id);
-  if (record !== null && record.attempts > mostAttempts) {
-    throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: record.attempts - 1 }, { phase: 'rollback' })]);
+  const attempts = record === null ? 0 : await attemptsWithoutProgress(ports, record);
+  if (attempts > mostAttempts) {
+    throw new UpgradeError([failure('TOO_MANY_ATTEMPTS', { id: run.id, attempts: attempts - 1 }, { phase: 'rollback' })]);
   }
   if (cause !== null) ports.events.emit({ type: 'rollback-started', failure: cause });
   // A run that never came to its steps has stopped nothing: services that run are left alone.
@@ -44,7 +46,7 @@ export async function rollback(ports: Needs, run: RunContext, cause: Failure | n
 }
 
 async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Promise<boolean> {
-  return (await journal.effects(run.id)).length > 0 || hasBegunSteps({ journal }, run.id);
+  return (await journal.effects(run.id)).some((effect) => !isProgress(effect)) || hasBegunSteps({ journal }, run.id);
 }
 
 /** Compares with the manifest, restores what differs, compares again. */

@@ -19,7 +19,10 @@ export function resolveSources(config: Config, extraPaths: readonly string[]): r
   };
 
   const versionFile = config.version.kind === 'file' || config.version.kind === 'json' ? [config.version.file] : [];
-  for (const path of [...(config.backup.include ?? ['.']), ...extraPaths, ...versionFile]) {
+  // Written by us at the end of a run, so a rollback has to find it.
+  const indexes = Object.values(config.ladders).flatMap((ladder) => (ladder.kind === 'index' && ladder.writeBack ? [ladder.index] : []));
+  const inside = indexes.filter((file) => !isOutside(relative(config.root, file)));
+  for (const path of [...(config.backup.include ?? ['.']), ...extraPaths, ...versionFile, ...inside]) {
     const found = followFolders(config.root, path);
     for (const link of found.links) add(tree(link));
     if (found.path === null) problems.push(failure('BACKUP_SOURCE_OUTSIDE', { path, root: config.root }));

@@ -2,19 +2,22 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { attemptsWithoutProgress, isProgress, noteProgress } from '../../phases/attempts.ts';
+import { copiesDir } from '../../phases/discovery.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import { climbsOf, type Plan, type Transition } from '../model/plan.ts';
 import type { Journal } from '../model/ports.ts';
-import type { RunRecord } from '../model/run.ts';
+import type { RunRecord, StepRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import { heldBy } from './lock-holder.ts';
-import { keepsWhatIsDone } from '../plan/orders.ts';
-import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, type PreparedPlan } from './planning.ts';
+import { savedProgress } from '../steps/examine.ts';
+import { keepsWhatIsDone, ordersOf } from '../plan/orders.ts';
+import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, sha256, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
 import { refuseRunningElsewhere, refuseUndoingElsewhere } from './steps-elsewhere.ts';
 
@@ -79,7 +82,7 @@ export async function resumedRun(
     if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
     const records = await journal.stepRecords(open.id);
     const effects = await journal.effects(open.id);
-    const hasBegun = effects.length > 0 || records.some(({ attempts }) => attempts > 0);
+    const hasBegun = effects.some((effect) => !isProgress(effect)) || records.some(({ attempts }) => attempts > 0);
     return { run: open, records, hasBegunSteps: hasBegun, kept: await journal.frozenPlan(open.id) };
   });
   if (run.outcome === 'stranded' && course !== 'backward') throw fail('RUN_STRANDED', { id: run.id });
@@ -95,11 +98,11 @@ export async function resumedRun(
       entry: 'resumed',
       course: course === 'backward' ? 'backwards' : run.course,
       hasTouchedInstallation: hasBegunSteps,
-      isTriedTooOften: run.attempts >= mostForwardAttempts,
+      isTriedTooOften: false,
       keepsWhatIsDone: keepsWhatIsDone(plan),
       failure: run.failure,
     },
-    async prepare(hold, events): Promise<PreflightVerdict> {
+    async prepare(hold, events) {
       const journal = await hold();
       // Another process may have ended it between the look above and the lock.
       const open = await openRun(journal);
@@ -108,9 +111,19 @@ export async function resumedRun(
       if (open.attempts !== run.attempts || open.course !== run.course) throw fail('RUN_UNFINISHED', open);
       await journal.takeUp(run.id, { host: os.hostname(), pid: process.pid, isAskedFor: course === 'backward' });
       events.emit({ type: 'run-started', product: run.product, from: run.from, to: run.to, steps: countSteps(plan), resumed: true });
-      return { kind: 'go' };
+      if (run.course === 'forwards') await noteProgress({ journal }, run, await markOf(config, plan, run.id, records));
+      return { kind: 'go', isTriedTooOften: (await attemptsWithoutProgress({ journal }, run)) >= mostForwardAttempts };
     },
   };
+}
+
+/** Steps that are applied, and what those that were interrupted have saved of how far they are. */
+async function markOf(config: Config, plan: Plan, runId: string, records: readonly StepRecord[]): Promise<string> {
+  const dir = runDir(config, runId);
+  const run = { id: runId, plan, config, dir, signal: new AbortController().signal };
+  const begun = new Set(records.filter(({ status }) => status !== 'applied' && status !== 'pending').map(({ stepId }) => stepId));
+  const orders = ordersOf(plan, copiesDir({ dir }), 'apply').filter(({ step }) => begun.has(step.id));
+  return sha256(JSON.stringify([records.map(({ status }) => status), await savedProgress(orders, config, run)]));
 }
 
 /** The run that stands in the way of another: unfinished, or stranded. */

@@ -36,7 +36,7 @@ export interface RunRequest {
   readonly signal: AbortSignal;
   readonly listeners: readonly ((event: UpgradeEvent) => void)[];
   /** Everything up to the run's record in the journal; for a resumed run, its taking up. */
-  readonly prepare: (hold: Hold, events: EventBus) => Promise<PreflightVerdict>;
+  readonly prepare: (hold: Hold, events: EventBus) => Promise<PreflightVerdict & { readonly isTriedTooOften?: boolean }>;
 }
 
 export async function runSession(request: RunRequest): Promise<ResultDocument> {
@@ -74,9 +74,9 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
   };
 
   try {
-    if (input.entry === 'resumed') await request.prepare(hold, bus);
+    const taken = input.entry === 'resumed' ? await request.prepare(hold, bus) : null;
     const output = await runMachine({
-      input,
+      input: { ...input, isTriedTooOften: taken?.isTriedTooOften ?? input.isTriedTooOften },
       onFailures: (_, problems) => failures.push(...problems),
       phases: phaseActors({
         run: { id: runId, plan, config, signal: request.signal, dir: runDir(config, runId) },

@@ -92,6 +92,18 @@ export async function hasSavedCheckpoint(order: StepOrder, config: Config, run: 
   return [...markers.values()].some(({ checkpoint }) => saved.some((key) => checkpoint(key) !== null));
 }
 
+/** What steps have saved of how far they are: equal for two looks only where none of them came further between them. */
+export async function savedProgress(orders: readonly StepOrder[], config: Config, run: RunContext): Promise<unknown> {
+  const modules = orders.filter(({ step }) => step.kind === 'ts' || step.kind === 'js');
+  if (modules.length === 0) return [];
+  const markers = await readMarkersOf(config, run, databasesOf(modules, config));
+  return modules.map((order) => [
+    order.step.id,
+    readCheckpointFile(checkpointFile(run.dir, order.step.id, order.action)),
+    [...markers.values()].map(({ checkpoint }) => savedKeys(order.step.id, order.action).map((key) => checkpoint(key))),
+  ]);
+}
+
 /** `warn` hears of a server that cannot be reached: its table is no harm. */
 export async function dropMarkers(config: Config, run: RunContext, warn: (message: string) => void): Promise<void> {
   const names = usedDatabasesOf(run, config);
