@@ -52,7 +52,7 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       // Up to here nothing was written, not even the state folder.
       const journal = await hold();
       await refuseOpenRun(journal);
-      if (climbsOf(plan).some(({ isFresh }) => isFresh)) await (await import('./fresh.ts')).refuseUnlessEmpty(config, plan);
+      if (climbsOf(plan).length > 0) await (await import('./stale-climbs.ts')).refuseStaleClimbs(config, plan, journal);
       const installed = await adapters.installation.readVersion();
       if (prepared.accepted.length > 0) await journal.acceptChecksums(prepared.accepted);
       if (nothing) return { kind: 'nothing-to-do' };

@@ -6,10 +6,11 @@ import { ladderFileSha256 } from '../discover/ladder-steps.ts';
 import type { Config, DatabaseConfig, LadderConfig } from '../model/config.ts';
 import { fail, failure, type Failure } from '../model/failure.ts';
 import type { LadderBaseline, LadderFile, LadderStep } from '../model/ladder.ts';
-import { climbsOf, type Plan, type Rung, type Transition } from '../model/plan.ts';
+import type { Rung, Transition } from '../model/plan.ts';
 import { climbUp } from '../plan/ladder-state.ts';
 import { readFreshSteps } from './fresh-steps.ts';
-import { climbOf, planUp, standing, type ClimbOptions, type ClimbPlan, type OpenedLadder } from './ladder-plans.ts';
+import { readJournal } from './journals.ts';
+import { climbOf, openLadder, planUp, standing, type ClimbOptions, type ClimbPlan, type OpenedLadder } from './ladder-plans.ts';
 
 export interface UpRequest {
   readonly options: ClimbOptions;
@@ -46,19 +47,26 @@ export async function planUpOrFresh(config: Config, opened: OpenedLadder, to: nu
   if (others.some(([other, one]) => databaseOf(config, one)?.name === database.name && isKnown(other))) return asLadder();
   const refusal = refusalOf(opened, database.name, contents);
   if (refusal === null) return asLadder();
+  // Whoever fills a database has told the journal before: what another process did since it was read is no reason to refuse anything.
+  const known = await knownNow(config, name);
+  if (known.steps.length > 0 || known.hasBaseline) return planUp(config, openLadder(config, name, known.steps), to, options, now);
+  if (known.isAtWork) return asLadder();
   const { transitions, findings, accepted } = await asLadder();
   return { transitions, accepted, findings: [finding('block', refusal), ...findings] };
 }
 
-/** Looked at again once nobody else can be at work. Throws LADDER_FRESH_STALE. */
-export async function refuseUnlessEmpty(config: Config, plan: Plan): Promise<void> {
-  for (const { ladder: name, isFresh } of climbsOf(plan)) {
-    const ladder = config.ladders[name];
-    const database = isFresh && ladder !== undefined ? databaseOf(config, ladder) : null;
-    if (database === null) continue;
-    const { objects } = await contentsOf(database.name, database.database);
-    if (objects.length > 0) throw fail('LADDER_FRESH_STALE', { ladder: name, database: database.name, objects }, { phase: 'preflight' });
-  }
+async function knownNow(
+  config: Config,
+  ladder: string,
+): Promise<{ readonly steps: readonly LadderStep[]; readonly hasBaseline: boolean; readonly isAtWork: boolean }> {
+  return readJournal(config, async (journal) => {
+    if (journal === null) return { steps: [], hasBaseline: false, isAtWork: false };
+    // First whether a run is open: one that ends meanwhile is found among the steps.
+    const [last] = await journal.runs(1);
+    const isAtWork = (await journal.unfinishedRun()) !== null || last?.outcome === 'stranded';
+    const steps = (await journal.ladderSteps()).filter((step) => step.ladder === ladder);
+    return { steps, hasBaseline: (await journal.ladderBaselines()).some((baseline) => baseline.ladder === ladder), isAtWork };
+  });
 }
 
 /** The database that the steps of a ladder are for where they name none. */

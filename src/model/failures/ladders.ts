@@ -189,6 +189,10 @@ export const ladderFailures = {
     message: `The database "${database}" is not empty (${shown(objects)}), and nothing tells how much of ladder ${ladder} was applied to it.`,
     hint: `Say where the ladder stands: "upgrade baseline N --ladder ${ladder}", with 0 if none of it was ever run. A fresh installation begins with an empty database.`,
   }),
+  LADDER_MOVED: ({ ladder, steps }: { ladder: string; steps: readonly string[] }) => ({
+    message: `Ladder ${ladder} was climbed by another run since this was planned: ${shown(steps)}.`,
+    hint: 'Run the same command again: it plans anew, from where the ladder stands now.',
+  }),
   LADDER_FRESH_STALE: ({ ladder, database, objects }: { ladder: string; database: string; objects: readonly string[] }) => ({
     message: `The database "${database}" was empty when this was planned, and is not any more: ${shown(objects)}. Ladder ${ladder} was to be installed fresh.`,
     hint: 'Somebody else was at work, another run perhaps. Run the same command again: it looks anew.',

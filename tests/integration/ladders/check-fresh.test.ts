@@ -306,7 +306,7 @@ describe('PostgreSQL', () => {
     ['ALTER TABLE nothing_in_it ADD COLUMN w numeric(4,2) DEFAULT 1.5', '+ column nothing_in_it.w'],
     ['ALTER TABLE child ALTER COLUMN extra TYPE bigint', '~ column child.extra'],
     ['ALTER TABLE users ADD CHECK (id > 0)', '+ constraint users CHECK ((id > 0))'],
-    ['ALTER TABLE users ADD UNIQUE (doubled)', '+ constraint users UNIQUE (doubled)'],
+    ['ALTER TABLE users ADD UNIQUE (id, name)', '+ constraint users UNIQUE (id, name)'],
     ['DROP INDEX users_recent', '- index users_recent'],
     [
       "CREATE OR REPLACE FUNCTION twice(value integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT value + value'",

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { UpdateManager } from '../../../src/update-manager.ts';
 import { makeLadderHome, table, type LadderHome } from './scratch.ts';
 
 const config = `
@@ -258,6 +259,36 @@ describe('a database that is not empty', () => {
       'more/schema.sql': 'CREATE TABLE b (id INTEGER PRIMARY KEY);',
     });
     expect(idsOf((await up(both)).document)).toEqual(['main/fresh', 'more/fresh']);
+  });
+});
+
+describe('others at work', () => {
+  test('what was planned before another run is refused under the lock: a climbed ladder, a database that was filled', async () => {
+    const home = makeLadderHome(config, files);
+    const manager = await UpdateManager.open({ config: path.join(home.root, 'upgrade.yaml') });
+    const [first, second] = [await manager.planLadders({ kind: 'up' }), await manager.planLadders({ kind: 'up' })];
+    expect((await manager.run(first)).outcome).toBe('committed');
+    const before = bytesOf(home);
+    expect(await manager.run(second)).toMatchObject({ outcome: 'refused', failure: { code: 'LADDER_MOVED' } });
+    expect(bytesOf(home)).toBe(before);
+    const other = makeLadderHome(config, files);
+    const another = await UpdateManager.open({ config: path.join(other.root, 'upgrade.yaml') });
+    const planned = await another.planLadders({ kind: 'up' });
+    execute(other, 'CREATE TABLE guests (id INTEGER)');
+    expect(await another.run(planned)).toMatchObject({ outcome: 'refused', failure: { code: 'LADDER_FRESH_STALE' } });
+    expect(other.tables()).toEqual(['guests']);
+  });
+
+  test('several that boot at once on an empty database all start, and it is installed once', async () => {
+    const home = makeLadderHome(config.replace('db/schema.sql', 'db/fresh'), {
+      ...files,
+      'db/fresh/001_schema.sql': schema,
+      'db/fresh/002_count.sh': '#!/bin/sh\necho once >> data/count\n',
+    });
+    const boots = await Promise.all([1, 2, 3, 4].map(() => home.upgrade('boot', '--', 'true')));
+    expect(boots.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(home.read('data/count')).toBe('once\n');
+    expect(await home.heights()).toEqual({ main: 4 });
   });
 });
 
