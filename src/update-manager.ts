@@ -140,6 +140,12 @@ export class UpdateManager {
     });
   }
 
+  /** What a boot would run now. Writes nothing. */
+  async planBoot(): Promise<PreparedPlan> {
+    const { prepareBootPlan } = await import('./session/boot-plan.ts');
+    return prepareBootPlan(this.config, await this.#open());
+  }
+
   /** `null` where nothing tells yet. Throws VERSION_UNREADABLE. */
   async installedVersion(): Promise<Version | null> {
     const { openInstallation } = await import('./session/journals.ts');

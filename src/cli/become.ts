@@ -19,6 +19,7 @@ export async function become(program: ProgramFile, env: Environment): Promise<nu
 function replaceProcess({ file, argv }: ProgramFile, env: Environment): void {
   // Taking the last listener off gives a signal back its default.
   for (const signal of ignoredByNode) process.on(signal, noop).off(signal, noop);
+  for (const stream of [process.stdin, process.stdout, process.stderr]) waitOnFull(stream);
   process.execve?.(file, [...argv], { ...env });
 }
 
@@ -33,6 +34,13 @@ async function runAsChild({ file, argv: [name, ...rest] }: ProgramFile, env: Env
       resolve(code ?? 128 + (signal === null ? 0 : os.constants.signals[signal]));
     });
   });
+}
+
+/** Node lets go of a pipe that is full or empty; most programs take that for an error, and would lose what they write. */
+function waitOnFull(stream: object): void {
+  const handle: unknown = Reflect.get(stream, '_handle');
+  if (typeof handle !== 'object' || handle === null || !('setBlocking' in handle)) return;
+  if (typeof handle.setBlocking === 'function') handle.setBlocking(true);
 }
 
 function noop(): void {

@@ -82,12 +82,8 @@ function addPlanning(program: Command, call: Call): void {
     .addOption(choice('--format <format>', 'how to show it', ['text', 'json', 'mermaid']));
   runs(plan, call, async (flags) => (await import('./commands/plan.ts')).plan(flags, call.terminal));
   runs(
-    command(
-      program,
-      call,
-      'check',
-      'lint the config, every transition and every ladder, listing all problems at once; writes nothing',
-    ).option('--strict', 'exit with 2 for warnings too')
+    command(program, call, 'check', 'lint the config, every transition and every ladder, listing all problems at once; writes nothing')
+      .option('--strict', 'exit with 2 for warnings too')
       .option('--fresh', 'also try on scratch databases whether a fresh installation and the ladder lead to the same schema')
       .option('--ladder <name>', 'with --fresh: this ladder alone (default: all that have a "fresh")'),
     call,
@@ -191,7 +187,9 @@ function addBoot(program: Command, call: Call): void {
   )
     .usage('[flags] [-- COMMAND ARG...]')
     .argument('[words...]', 'after "--": what to start')
-    .addOption(choice('--on-failure <what>', 'where it cannot be brought up to date (default: stop)', ['stop', 'start-anyway']));
+    .addOption(choice('--on-failure <what>', 'where it cannot be brought up to date (default: stop)', ['stop', 'start-anyway']))
+    .option('--dry-run', 'plan and preflight; writes nothing and starts nothing')
+    .option('-y, --yes', 'accepted; nothing is asked');
   runs(boot, call, async (flags, words) => (await import('./commands/boot.ts')).boot(words, call.line, flags, call.terminal));
 }
 

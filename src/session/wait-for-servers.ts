@@ -14,7 +14,9 @@ interface Waiting {
 
 /** With the attempts and the back-off that upgrade.yaml gives. Throws POSTGRES_UNREACHABLE, and why the signal was aborted. */
 export async function waitForServer(config: Config, which: 'journal' | 'databases', { signal, onNote }: Waiting): Promise<void> {
-  const targets = which === 'journal' ? journalOf(config) : databasesOf(config);
+  // The journal's server has answered already.
+  const journal = journalTarget(config)?.url;
+  const targets = which === 'journal' ? journalOf(config) : databasesOf(config).filter(([, { url }]) => url !== journal);
   if (targets.length === 0) return;
   const [{ connectPostgres, serverOf }, { endConnection }] = await Promise.all([
     import('../databases/postgres/connect.ts'),

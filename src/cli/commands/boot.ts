@@ -20,6 +20,7 @@ import type { Terminal } from '../terminal.ts';
 
 export interface BootFlags extends CommonFlags {
   readonly onFailure?: BootOnFailure;
+  readonly dryRun?: boolean;
 }
 
 /** How it ended: with the exit code, and whether CMD may start in spite of it. */
@@ -32,6 +33,10 @@ interface Ended {
 export async function boot(words: readonly string[], line: readonly string[], flags: BootFlags, terminal: Terminal): Promise<number> {
   const cmd = commandIn(words, line);
   const program = cmd === null ? null : findProgram(cmd, terminal);
+  if (flags.dryRun === true) {
+    const manager = await openManager(flags, terminal);
+    return (await import('./plan.ts')).showPlan(manager, await manager.planBoot(), flags, terminal);
+  }
   const voice = voiceFor(flags, terminal, program !== null);
   const note = (text: string): void => {
     if (flags.quiet !== true && !voice.isMute) terminal.err(`boot: ${text}\n`);

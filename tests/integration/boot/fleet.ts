@@ -70,7 +70,7 @@ function makeHost(dir: string, name: string, config: string, common: Readonly<Re
     const child = spawn(process.execPath, [script, ...args], {
       cwd: root,
       env: { ...process.env, NO_COLOR: '1', ...common, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       // A group of its own, so that a test can kill all that belongs to it.
       detached: true,
     });

@@ -1,5 +1,5 @@
 // What `upgrade boot -- CMD` does around the run: whether CMD is started, as which process, with which exit code, and what is said.
-import { readFileSync, writeFileSync, chmodSync } from 'node:fs';
+import { chmodSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { testAsRoot } from '../../support/needs.ts';
@@ -56,6 +56,20 @@ test('signals reach the command, and it starts with none of them ignored', async
   expect(await started.ended).toMatchObject({ code: 42 });
   const killed = host.start(['boot', '--', 'sh', '-c', 'kill -KILL $$']);
   expect(await killed.ended).toMatchObject({ code: null, signal: 'SIGKILL' });
+});
+
+test('its standard streams wait where they are full, as every program expects', async () => {
+  const { code, stdout } = await hostWith(one).start([
+    'boot',
+    '--',
+    'sh',
+    '-c',
+    'cat /proc/$$/fdinfo/0 /proc/$$/fdinfo/1 /proc/$$/fdinfo/2',
+  ]).ended;
+  const flags = [...stdout.matchAll(/^flags:\s+(\d+)$/gm)].map(([, octal = '']) => Number.parseInt(octal, 8));
+  expect(code).toBe(0);
+  expect(flags).toHaveLength(3);
+  for (const each of flags) expect(each & constants.O_NONBLOCK).toBe(0);
 });
 
 test('where the process cannot be replaced, signals are passed on and the exit code is passed through', async () => {
