@@ -149,8 +149,9 @@ async function remainingOfTransaction(
 async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrder[], unrecorded: Unrecorded): Promise<void> {
   const { events } = ports;
   const begin = (order: StepOrder | undefined): void => {
-    if (order !== undefined)
-      events.emit({ type: 'step-started', step: order.step.id, action: 'apply', description: order.step.description });
+    if (order === undefined) return;
+    const { id, description } = order.step;
+    events.emit({ type: 'step-started', step: id, action: 'apply', description, ...(order === group[0] ? {} : { transient: true }) });
   };
   // Told while the rest of the group still runs, so that a long group is no silence, and telling costs no time of its own.
   let told = 0;

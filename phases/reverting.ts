@@ -214,7 +214,7 @@ async function runBackwards(ports: Needs, run: RunContext, group: readonly Pair[
   const begin = (pair: Pair | undefined): void => {
     if (pair === undefined) return;
     const { id, description } = pair.revert.step;
-    events.emit({ type: 'step-started', step: id, action: 'revert', description });
+    events.emit({ type: 'step-started', step: id, action: 'revert', description, ...(pair === group[0] ? {} : { transient: true }) });
   };
   // Told while the rest of the group still runs.
   let told = 0;

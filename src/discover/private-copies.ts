@@ -32,7 +32,7 @@ function copyTransition(transition: Transition, copies: Copies): void {
   const isNew = mkdirSync(target, { recursive: true, mode: 0o700 }) !== undefined;
   const isPacked = transition.files.filter(({ path: file }) => isPackable(file)).length >= fewestPacked;
   const pack = new Map<string, Uint8Array>();
-  const [kept, source] = [openPack(target), openPack(transition.dir)];
+  const [kept, source] = [isNew ? null : openPack(target), openPack(transition.dir)];
   for (const file of transition.files) {
     const mayBePacked = isPacked && isPackable(file.path);
     const there = isNew ? null : (fits(kept?.get(file.path), file) ?? fits(readIfThere(path.join(target, file.path)), file));

@@ -8,11 +8,20 @@ export interface LockProcess {
   readonly step: string | null;
 }
 
-export function holdersOf(inode: { readonly dev: number; readonly ino: number }): readonly LockProcess[] {
+interface Inode {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+export function holdersOf(inode: Inode): readonly LockProcess[] {
   return listNumbers('/proc')
-    .filter((pid) => listNumbers(`/proc/${pid}/fd`).some((fd) => isSameFile(`/proc/${pid}/fd/${fd}`, inode) && holdsFlock(pid, fd)))
+    .filter((pid) => holdsIt(pid, inode))
     .map(describe)
     .filter((found) => found !== null);
+}
+
+export function holdsIt(pid: number, inode: Inode): boolean {
+  return listNumbers(`/proc/${pid}/fd`).some((fd) => isSameFile(`/proc/${pid}/fd/${fd}`, inode) && holdsFlock(pid, fd));
 }
 
 /** Command line and step of a process; `null` once it is gone, and for the program that only takes the lock for its parent. */
@@ -34,7 +43,7 @@ function holdsFlock(pid: number, fd: number): boolean {
   return /^lock:.*\bFLOCK\b/m.test(read(`/proc/${pid}/fdinfo/${fd}`));
 }
 
-function isSameFile(path: string, inode: { readonly dev: number; readonly ino: number }): boolean {
+function isSameFile(path: string, inode: Inode): boolean {
   try {
     const found = statSync(path, { throwIfNoEntry: false });
     return found !== undefined && found.ino === inode.ino && found.dev === inode.dev;

@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, re
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fail } from '../model/failure.ts';
-import { holdersOf } from './holders.ts';
+import { holdersOf, holdsIt } from './holders.ts';
 import type { LockProcess } from './holders.ts';
 
 export interface LockOwner {
@@ -75,6 +75,20 @@ export async function acquireLock(
   }
 }
 
+// Files of locks that this process holds itself.
+const heldHere = new Set<string>();
+
+/** Whether anybody holds the lock now, without naming him. Takes nothing and writes nothing. */
+export function isLockHeld(stateDir: string): boolean {
+  const file = join(stateDir, 'lock');
+  const inode = statSync(file, { throwIfNoEntry: false });
+  if (inode === undefined || inode.size === 0) return false;
+  if (heldHere.has(file)) return true;
+  const written = readOwner(file);
+  // Mostly it is who has written so; only else are all processes looked at.
+  return (written !== null && holdsIt(written.pid, inode)) || holdersOf(inode).length > 0;
+}
+
 /** Who holds the lock now; `null`: nobody. Takes nothing and writes nothing. */
 export function lockHolder(stateDir: string): LockHolder | null {
   const file = join(stateDir, 'lock');
@@ -87,11 +101,13 @@ function heldLock(fd: number, file: string, who: LockOwner): Lock {
   const text = `${JSON.stringify({ pid: who.pid, host: who.host, since: who.since })}\n`;
   ftruncateSync(fd, writeSync(fd, text, 0));
   let isHeld = true;
+  heldHere.add(file);
   return {
     fd,
     release: () => {
       if (!isHeld) return;
       isHeld = false;
+      heldHere.delete(file);
       ftruncateSync(fd, 0);
       flock(fd, 'free', file);
       closeSync(fd);

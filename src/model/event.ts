@@ -20,7 +20,14 @@ export type EventBody =
   | { readonly type: 'backup-verified'; readonly backup: BackupReport }
   | { readonly type: 'backup-pruned'; readonly id: string }
   | { readonly type: 'transition-started'; readonly transition: string; readonly from: string | null; readonly to: string | null }
-  | { readonly type: 'step-started'; readonly step: string; readonly action: 'apply' | 'revert'; readonly description: string }
+  | {
+      readonly type: 'step-started';
+      readonly step: string;
+      readonly action: 'apply' | 'revert';
+      readonly description: string;
+      /** One of many that take no time: the end of the one before tells that it has begun. */
+      readonly transient?: true;
+    }
   | {
       readonly type: 'step-progress';
       readonly step: string;

@@ -37,6 +37,7 @@ export function createRunLog({ dir, scrub, warn = toStderr }: RunLogOptions): (e
     if (isBroken) return;
     if (event.type === 'step-output' && !isWorthKeeping(event.step)) return;
     if (event.type === 'backup-progress' || event.type === 'step-progress') return;
+    if (event.type === 'step-started' && event.transient === true) return;
     const cleaned = scrubValue(event, clean);
     const { at, ...rest } = cleaned;
     try {

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInstallation } from '../discover/installation.ts';
 import { openSqliteJournal } from '../journal/sqlite-journal.ts';
-import { lockHolder } from '../lock/lock.ts';
+import { isLockHeld } from '../lock/lock.ts';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Installation, Journal } from '../model/ports.ts';
@@ -32,7 +32,7 @@ export async function openJournalToWrite(config: Config, lock: HeldLock): Promis
 async function openJournal(config: Config, lock: HeldLock | null): Promise<Journal | null> {
   const target = journalTarget(config);
   if (target === null) {
-    const isHeld = lock !== null || lockHolder(config.state) !== null;
+    const isHeld = lock !== null || isLockHeld(config.state);
     return openSqliteJournal({ state: config.state, mode: lock === null ? 'read' : 'write', isHeld });
   }
   if (lock !== null && lock.host === null) throw fail('INTERNAL', { error: 'the lock between hosts was not taken' });
