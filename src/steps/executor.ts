@@ -23,7 +23,8 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
   return {
     prepare: hosted.prepare,
     execute: async (orders, run, onDone) => {
-      lastRun = run.id;
+      // SQL starts no processes.
+      if (orders.some(({ step }) => step.kind !== 'sql')) lastRun = run.id;
       const outcomes: StepOutcome[] = [];
       for (const batch of batchesOf(orders)) {
         if (run.signal.aborted) break;

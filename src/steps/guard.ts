@@ -11,6 +11,8 @@ export interface GuardRequest {
   /** Since `restartClock`, in milliseconds. */
   readonly timeoutMs: () => number;
   readonly memoryBytes: () => number | null;
+  /** `false`: nothing that runs there can start a process, as SQL cannot. */
+  readonly mayHaveChildren?: boolean;
   readonly signal: AbortSignal;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
@@ -55,7 +57,8 @@ export function guardStep(request: GuardRequest): Guard {
     const limit = request.memoryBytes();
     if (limit === null || reason !== null) return;
     ticks += 1;
-    const used = ticks % ticksPerWeighing === 0 ? memoryOf(request.pid, request.mark()) : residentBytes(request.pid);
+    const weighsAll = request.mayHaveChildren !== false && ticks % ticksPerWeighing === 0;
+    const used = weighsAll ? memoryOf(request.pid, request.mark()) : residentBytes(request.pid);
     if (used > limit) end('memory');
   };
   const cancel = (): void => end('cancelled');

@@ -95,6 +95,7 @@ export function createHostedRunner(options: StepExecutorOptions): HostedRunner {
       mark: () => ({ runId: run.id, step: runningOrder().step.id }),
       timeoutMs: () => limits().timeoutMs,
       memoryBytes: () => limits().memoryBytes,
+      mayHaveChildren: runningOrder().step.kind !== 'sql',
       signal: run.signal,
       graceMs: options.graceMs ?? 5_000,
       onEnd: (reason) => host.tell({ type: 'cancel', reason: reason === 'timeout' ? 'timeout' : 'cancelled' }),
