@@ -17,7 +17,7 @@ import { createResultBuilder } from './result.ts';
 import { runSession } from './run-session.ts';
 import { takeLock, type HeldLock } from './take-lock.ts';
 import { withTotalTimeout } from './total-timeout.ts';
-import { waitForServer } from './wait-for-servers.ts';
+import { tellingOfSilence, waitForDatabases, waitForJournal } from './wait-for-servers.ts';
 
 export interface BootRequest {
   readonly config: Config;
@@ -48,7 +48,7 @@ export async function boot(request: BootRequest): Promise<ResultDocument> {
       if (seen.kind === 'settled') return last?.outcome === 'committed' ? last : nothingToDo(config, seen.plan, startedAt, adapters);
       // Whatever would be refused at once is not worth waiting for.
       if (seen.kind === 'refused') return work(waiting, newRun(config, adapters, seen.plan, ulid(), true));
-      await waitForServer(config, 'databases', waiting);
+      await waitForDatabases(config, waiting);
       const lock = await waitForLock(waiting);
       try {
         // Another host may have done it meanwhile, or have left it half done.
@@ -83,12 +83,13 @@ async function look(config: Config, adapters: ReadingPorts): Promise<Look> {
 
 /** A journal whose server does not answer yet is waited for; one that does is not asked twice. */
 async function lookPatiently(request: BootRequest & { readonly signal: AbortSignal }): Promise<Look> {
+  const { config, adapters } = request;
   try {
-    return await look(request.config, request.adapters);
+    return await tellingOfSilence(config, request, async () => look(config, adapters));
   } catch (error) {
     if (!(error instanceof UpgradeError) || error.failures.every(({ code }) => code !== 'POSTGRES_UNREACHABLE')) throw error;
-    await waitForServer(request.config, 'journal', request);
-    return look(request.config, request.adapters);
+    await waitForJournal(config, request);
+    return tellingOfSilence(config, request, async () => look(config, adapters));
   }
 }
 
