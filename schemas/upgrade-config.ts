@@ -188,7 +188,10 @@ export const upgradeConfig = exact({
       'What "upgrade boot" and migrateOnBoot() do.',
       exact({
         onFailure: optional(
-          say('Where the installation cannot be brought up to date: stop, or start-anyway. Default: stop.', oneOf(['stop', 'start-anyway'])),
+          say(
+            'Where the installation cannot be brought up to date: stop, or start-anyway. Default: stop.',
+            oneOf(['stop', 'start-anyway']),
+          ),
         ),
         lockTimeout: optional(say('Of waiting for another host. Default: timeouts.lock.', duration())),
         timeout: optional(say('Of everything together. Default: timeouts.total.', duration())),

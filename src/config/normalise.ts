@@ -27,7 +27,8 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
         fresh: ladder.fresh === undefined ? null : inRoot(ladder.fresh),
         writeBack: ladder.writeBack ?? false,
       };
-      if (ladder.index !== undefined) return { ...common, kind: 'index', index: inRoot(ladder.index), onFailure: ladder.onFailure ?? 'keep' };
+      if (ladder.index !== undefined)
+        return { ...common, kind: 'index', index: inRoot(ladder.index), onFailure: ladder.onFailure ?? 'keep' };
       return { ...common, kind: 'folder', database: ladder.database ?? null, onFailure: ladder.onFailure ?? 'rollback' };
     }),
     state,

@@ -89,7 +89,9 @@ async function wouldRestore(
 ): Promise<RestoreReport> {
   const manifest = await readManifest(record);
   const databases = new Map<string, string>(
-    manifest.entries.flatMap((entry) => (entry.type === 'database' || entry.type === 'postgres' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [])),
+    manifest.entries.flatMap((entry) =>
+      entry.type === 'database' || entry.type === 'postgres' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [],
+    ),
   );
   const wanted = paths.map((given) => databases.get(given) ?? path.relative(root, path.resolve(root, given)));
   for (const [at, one] of wanted.entries()) {

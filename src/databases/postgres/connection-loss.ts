@@ -4,7 +4,16 @@ import type { Client } from 'pg';
 import { messageOf } from '../../model/failure.ts';
 import { codeOf } from './connect.ts';
 
-const systemCodes = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTCONN']);
+const systemCodes = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTCONN',
+]);
 // Ended by an administrator, by a crash of another backend, by a shutdown, by a limit on idle time.
 const serverCodes = new Set(['57P01', '57P02', '57P03', '57P05', '25P03']);
 const endWithinMs = 2_000;
@@ -13,7 +22,9 @@ const endWithinMs = 2_000;
 export function isConnectionLost(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== null) return systemCodes.has(code) || serverCodes.has(code) || code.startsWith('08');
-  return /connection terminated|connection ended|not queryable|client was closed|has encountered a connection error/i.test(messageOf(error));
+  return /connection terminated|connection ended|not queryable|client was closed|has encountered a connection error/i.test(
+    messageOf(error),
+  );
 }
 
 /** Says goodbye; where nobody answers, cuts it off. Never throws. */

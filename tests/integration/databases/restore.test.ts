@@ -257,9 +257,13 @@ END $$`,
     const expected = `${one.file}.json`;
     writeFileSync(expected, JSON.stringify(one.expected));
     const killAfter = async (ms: number): Promise<boolean> => {
-      const child = spawn(process.execPath, [join(import.meta.dirname, 'restore-worker.ts'), one.url, one.file, expected], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const child = spawn(
+        process.execPath,
+        [join(import.meta.dirname, '../../fixtures/databases/restore-worker.ts'), one.url, one.file, expected],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
       const exit = once(child, 'exit');
       await once(child.stdout, 'data');
       await Promise.race([sleep(ms), exit]);

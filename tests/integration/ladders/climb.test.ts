@@ -185,7 +185,7 @@ describe('what is refused, with nothing changed', () => {
   });
 
   test('a height without a name where there are several ladders', async () => {
-    const home = makeLadderHome(`${config.replace('{ main: { dir: db } }', '{ main: { dir: db }, other: { dir: other } }')}`, {
+    const home = makeLadderHome(config.replace('{ main: { dir: db } }', '{ main: { dir: db }, other: { dir: other } }'), {
       ...three,
       'other/001_x.sql': table('x'),
     });
