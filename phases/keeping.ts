@@ -29,8 +29,19 @@ export async function keepSafe(
   { step }: StepOrder,
 ): Promise<void> {
   if (!keepsWhatIsDone(run.plan) || isDecidedByMarker(step)) return;
+  // Half of the step may be there already: only the backup from before it says how things were.
+  if ((await isSafe(ports, run, step.id)) && (await hasBegun(ports, run, step.id))) return;
   await backupAnew(ports, run);
   await ports.journal.intend(run.id, safeBefore, step.id);
+}
+
+/** Whether the run's newest backup is the one that was made for this step. */
+async function isSafe({ journal }: Pick<Ports, 'journal'>, run: RunContext, stepId: string): Promise<boolean> {
+  return (await journal.effects(run.id)).some(({ key, intent }) => key === safeBefore && intent === stepId);
+}
+
+async function hasBegun({ journal }: Pick<Ports, 'journal'>, run: RunContext, stepId: string): Promise<boolean> {
+  return (await journal.stepRecords(run.id)).some((record) => record.stepId === stepId && record.attempts > 0);
 }
 
 export async function keep(ports: Needs, run: RunContext, cause: Failure | null): Promise<void> {
