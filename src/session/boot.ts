@@ -11,6 +11,7 @@ import { prepareBootPlan } from './boot-plan.ts';
 import type { BootNote } from './boot-notes.ts';
 import type { BootSettings } from './boot-settings.ts';
 import { newRun, openRun, resumedRun, type RunEntry } from './entry.ts';
+import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { blocking, isNothingToDo, type PreparedPlan } from './planning.ts';
 import { createResultBuilder } from './result.ts';
@@ -46,8 +47,11 @@ export async function boot(request: BootRequest): Promise<ResultDocument> {
       // Most boots have nothing to do: they take no lock, write nothing, and wait for nobody.
       const seen = await lookPatiently(waiting);
       if (seen.kind === 'settled') return last?.outcome === 'committed' ? last : nothingToDo(config, seen.plan, startedAt, adapters);
-      // Whatever would be refused at once is not worth waiting for.
-      if (seen.kind === 'refused') return work(waiting, newRun(config, adapters, seen.plan, ulid(), true));
+      // Whatever would be refused is not worth waiting for, if it is not the doing of somebody who is at work.
+      if (seen.kind === 'refused' && (await currentHolder(config)) === null) {
+        const again = await look(config, adapters);
+        if (again.kind === 'refused') return work(waiting, newRun(config, adapters, again.plan, ulid(), true));
+      }
       await waitForDatabases(config, waiting);
       const lock = await waitForLock(waiting);
       try {
@@ -57,7 +61,7 @@ export async function boot(request: BootRequest): Promise<ResultDocument> {
           request.onNote({ type: 'resuming', runId: now.runId });
           last = await work(waiting, await resumedRun(config, 'as-recorded'), lock);
           if (last.outcome === 'stranded' || limited.aborted) return last;
-        } else if (now.kind === 'pending') {
+        } else if (now.kind !== 'settled') {
           return await work(waiting, newRun(config, adapters, now.plan, ulid(), true), lock);
         }
       } finally {
