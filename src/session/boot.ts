@@ -59,7 +59,7 @@ export async function boot(request: BootRequest): Promise<ResultDocument> {
         const now = await look(config, adapters);
         if (now.kind === 'unfinished') {
           request.onNote({ type: 'resuming', runId: now.runId });
-          last = await work(waiting, await resumedRun(config, 'as-recorded'), lock);
+          last = await work(waiting, await resumedRun(config, 'as-recorded', { isUnattended: true }), lock);
           if (last.outcome === 'stranded' || limited.aborted) return last;
         } else if (now.kind !== 'settled') {
           return await work(waiting, newRun(config, adapters, now.plan, ulid(), true), lock);
