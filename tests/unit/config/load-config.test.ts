@@ -25,6 +25,7 @@ describe('defaults', () => {
       services: {},
       verify: [],
       timeouts: { stepMs: 600_000, lockMs: 30_000, totalMs: 7_200_000 },
+      boot: { onFailure: 'stop', lockMs: null, totalMs: null },
       notify: [],
       secrets: [],
     });
