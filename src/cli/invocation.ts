@@ -46,5 +46,5 @@ export function readInvocation(argv: readonly string[]): Invocation {
 
 /** These tell how they ended by a result document, whatever the end is. */
 export function isRunning({ command }: Invocation): boolean {
-  return command === null || command === 'resume' || command === 'rollback' || command === 'boot';
+  return command === null || ['resume', 'rollback', 'up', 'down', 'redo', 'boot'].includes(command);
 }
