@@ -39,7 +39,7 @@ export async function startHost(request: {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
 }): Promise<StepHost> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', hostEntry(), titleRoom], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', hostEntry(), titleRoom, String(process.pid)], {
     cwd: request.cwd,
     env: request.env,
     detached: true,

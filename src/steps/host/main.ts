@@ -15,7 +15,8 @@ const flushEveryMs = 40;
 /** Connections are closed when no step has come for so long, as others may replace the files then. */
 const idleMs = 100;
 
-const orchestrator = process.ppid;
+// Told, not looked up: whoever started us may be dead before we look, and then it is somebody else's child that we would take ourselves for.
+const orchestrator = Number(process.argv.at(-1));
 const interruptions = watchInterruptions();
 let connections: { readonly runId: string; readonly open: Connections } | null = null;
 let idleTimer: NodeJS.Timeout | undefined;

@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/lock/lock.ts';
 import { describeModules } from '../../../src/steps/describe.ts';
@@ -263,7 +262,7 @@ test('a step that still runs keeps the lock of its dead orchestrator, and is nam
     });
     const dead = new Promise((done) => orchestrator.once('exit', done));
     await until(`the ${kind} step runs`, () => existsSync(join(bench.root, `started-${kind}`)));
-    if (kind === 'sql') await sleep(300);
+    if (kind === 'sql') await until('its transaction is open', () => isLocked(bench));
     process.kill(orchestrator.pid ?? 0, 'SIGKILL');
     await dead;
     const who = { pid: process.pid, host: 'here', since: '2030-01-01T00:00:00.000Z' };
@@ -283,6 +282,22 @@ test('a step that still runs keeps the lock of its dead orchestrator, and is nam
   }
   expect(bench.query("SELECT name FROM sqlite_schema WHERE name LIKE 's_'")).toEqual([{ name: 's1' }]);
 });
+
+/** Somebody is writing. */
+function isLocked({ config }: Workbench): boolean {
+  const database = config.databases['app'];
+  if (database?.kind !== 'sqlite') throw new Error('no SQLite database');
+  const db = new DatabaseSync(database.file, { timeout: 0 });
+  try {
+    db.exec('BEGIN IMMEDIATE');
+    db.exec('ROLLBACK');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    db.close();
+  }
+}
 
 describe('module steps describe themselves', () => {
   test('data, halves and failures, in order', async () => {
