@@ -45,7 +45,7 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
     if (only !== undefined && !only.has(entry.path)) continue;
     const found = live.get(entry.path);
     if (entry.type === 'postgres') {
-      const difference = await comparePostgres(entry, request.databases[entry.name], signal);
+      const difference = await comparePostgres(entry, request.databases[entry.name], { id: request.manifest.id, signal });
       if (difference !== null) differences.push({ path: shownPath(entry), ...difference });
     } else if (entry.type === 'special') {
       if (found !== undefined && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });

@@ -64,11 +64,14 @@ export async function verifyDumps(archive: ArchiveToRead): Promise<void> {
   }
 }
 
-/** The live database against the digest of its dump. Throws POSTGRES_UNREACHABLE for a server that does not answer. */
+/**
+ * The live database against the digest of its dump, and whether a restore of this backup was killed before it had cleared away what it needs beside it.
+ * Throws POSTGRES_UNREACHABLE for a server that does not answer.
+ */
 export async function comparePostgres(
   { name, logical }: EntryOf<'postgres'>,
   target: DatabaseConfig | undefined,
-  signal?: AbortSignal,
+  { id, signal }: { readonly id: string; readonly signal?: AbortSignal | undefined },
 ): Promise<Omit<Difference, 'path'> | null> {
   if (target?.kind !== 'postgres') return { kind: 'missing', why: 'upgrade.yaml names no PostgreSQL database so' };
   const { codeOf, connectPostgres } = await import('../databases/postgres/connect.ts');
@@ -77,7 +80,12 @@ export async function comparePostgres(
     const client = await connectPostgres(target, { name, application: 'rungs backup', ...(signal === undefined ? {} : { signal }) });
     try {
       const why = differencesOf(logical, await digestPostgres(client, signal));
-      return why.length === 0 ? null : { kind: 'differs', why: why.join(', ') };
+      if (why.length > 0) return { kind: 'differs', why: why.join(', ') };
+      const { existing, namesBeside } = await import('../databases/postgres/beside.ts');
+      const { databaseOf } = await import('../databases/postgres/libpq.ts');
+      const names = namesBeside(await databaseOf(target), id);
+      const isAlone = (await existing(client, names)).size === 1;
+      return isAlone ? null : { kind: 'differs', why: 'a restore that was not finished has left a database beside it' };
     } finally {
       await client.end().catch(() => undefined);
     }

@@ -4,109 +4,11 @@
 // A spread of all that by default and in CI; RUNGS_TEST_LEVEL=full takes every one with either end.
 import { afterAll, describe, expect } from 'vitest';
 import { differencesBetween } from '../../examples/demo/snapshot.ts';
-import { makeTemplate, type Home, type Look, type Standing, type Template } from './ladders/home.ts';
-import * as trees from './ladders/trees.ts';
 import type { Ended } from '../integration/pipeline/installation.ts';
-import { countFor, level } from '../support/level.ts';
 import { programs, startPostgres, testWithPostgres as test, type TestPostgres } from '../support/postgres.ts';
-
-type Target = 'orchestrator' | 'host' | 'both';
-type End = 'resume' | 'rollback';
-
-/** At an event that is told, or at a statement that the server hears. */
-type Kill =
-  | { readonly at: 'event'; readonly target: Target; readonly key: string }
-  | { readonly at: 'statement'; readonly target: 'orchestrator' | 'both'; readonly key: string; readonly when: 'before' | 'after' };
-
-interface Story {
-  readonly name: string;
-  readonly tree: trees.Tree;
-  /** See kill-at.mjs. */
-  readonly action: string;
-  /** Of all events and statements those that are killed at. */
-  readonly events: (keys: readonly string[]) => readonly string[];
-  readonly statements: (keys: readonly string[]) => readonly string[];
-  /** Steps that may not be run again when nobody knows what became of them. */
-  readonly cannotRepeat?: RegExp;
-  /** The run fails by itself. */
-  readonly isBroken?: boolean;
-  /** Heights at which a ladder may be left, beside the ground and the top: `keep` alone. */
-  readonly stops?: readonly number[];
-}
-
-const all = (keys: readonly string[]): readonly string[] => keys;
-const none = (): readonly string[] => [];
-const from =
-  (begin: string) =>
-  (keys: readonly string[]): readonly string[] =>
-    keys.slice(keys.findIndex((key) => key.startsWith(begin)));
-const matching =
-  (pattern: RegExp) =>
-  (keys: readonly string[]): readonly string[] =>
-    keys.filter((key) => pattern.test(key));
-// A pg_restore calls itself `rungs`.
-const ofSteps = /^rungs steps: /;
-const ofRestore = /^rungs(?: restore)?: /;
-const ofBoth = /^rungs(?: restore| steps)?: /;
-// Where something is only looked at, once for each question is enough, and in a full run alone.
-const isOfInterest = (key: string): boolean => !/^[\w ]*: (?:SELECT|SET|SHOW)\b/.test(key) || (level === 'full' && key.endsWith('#1'));
-
-const stories: readonly Story[] = [
-  {
-    name: 'an upgrade of files and two ladders',
-    tree: trees.mixed,
-    action: 'run',
-    events: all,
-    statements: matching(ofSteps),
-    cannotRepeat: /001_m/,
-  },
-  {
-    name: 'an upgrade that fails in its last step and whose backward lies',
-    tree: trees.broken,
-    action: 'run',
-    events: from('rollback-started'),
-    statements: matching(ofRestore),
-    isBroken: true,
-  },
-  { name: 'an index that stops at its third script', tree: trees.kept, action: 'up', events: all, statements: none, stops: [1, 2] },
-  {
-    name: 'a folder of all kinds that keeps what is done',
-    tree: trees.keptMixed,
-    action: 'up',
-    events: all,
-    statements: matching(ofBoth),
-    stops: [1, 2, 3, 4],
-  },
-  { name: 'two groups', tree: trees.grouped, action: 'up', events: all, statements: matching(ofSteps) },
-  { name: 'a way down', tree: trees.climbed, action: 'down:1', events: all, statements: matching(ofSteps) },
-  { name: 'a redo', tree: trees.redone, action: 'redo', events: all, statements: matching(ofSteps) },
-  { name: 'fresh installations', tree: trees.fresh, action: 'up', events: all, statements: matching(ofSteps), cannotRepeat: /002_seed/ },
-  {
-    name: 'an upgrade whose journal lies in the database that it upgrades',
-    tree: trees.journalInsideSound,
-    action: 'run',
-    events: all,
-    statements: matching(/^rungs (?:journal|steps): /),
-    cannotRepeat: /001_m/,
-  },
-  {
-    name: 'a rollback whose journal lies in the database that it restores',
-    tree: trees.journalInside,
-    action: 'run',
-    events: from('rollback-started'),
-    statements: matching(ofRestore),
-    isBroken: true,
-  },
-];
-
-interface Facts {
-  readonly template: Template;
-  readonly old: Look;
-  readonly new: Look | null;
-  readonly stops: readonly Look[];
-  readonly events: readonly string[];
-  readonly statements: readonly string[];
-}
+import { casesOf, pairsOf, toldOf, type Case } from './ladders/cases.ts';
+import { makeTemplate, type Home, type Look, type Standing, type Template } from './ladders/home.ts';
+import { isOfInterest, none, stories, type Facts, type Kill, type Story } from './ladders/stories.ts';
 
 const server: TestPostgres | null = programs() === null ? null : await startPostgres();
 const templates: Template[] = [];
@@ -125,69 +27,10 @@ for (const [number, story] of stories.entries()) {
       expect(story.events(facts.events).length).toBeGreaterThan(4);
       expect(story.statements(facts.statements).length > 4).toBe(story.statements !== none);
     });
-    for (const { kill, end } of casesOf(story, facts, number)) {
-      const told = `${kill.target} killed ${kill.at === 'event' ? 'at' : kill.when} "${kill.key}"; then ${end}`;
-      test(told, async () => check(story, facts, kill, end));
-    }
-    for (const [first, second] of pairsOf(story, facts, number)) {
-      test(`killed at "${first.key}", and its resume ${second.when} "${second.key}"; then resume`, async () =>
-        check(story, facts, first, 'resume', second));
+    for (const each of [...casesOf(story, facts, number), ...pairsOf(story, facts, number)]) {
+      test(toldOf(each), async () => check(story, facts, each));
     }
   });
-}
-
-interface Case {
-  readonly kill: Kill;
-  readonly end: End;
-}
-
-function casesOf(story: Story, facts: Facts, number: number): readonly Case[] {
-  const events = story.events(facts.events);
-  const statements = story.statements(facts.statements);
-  const isFull = level === 'full';
-  const ends = (index: number): readonly End[] => (isFull ? ['resume', 'rollback'] : [index % 2 === 0 ? 'resume' : 'rollback']);
-  const atEvents = spread(events, countFor({ quick: 1, ci: 8 }), number).flatMap((key, index) =>
-    ends(index + number).map((end): Case => ({ kill: { at: 'event', target: 'orchestrator', key }, end })),
-  );
-  const others = events.filter((key) => /^(?:step-|transition-)/.test(key));
-  const ofHosts = (['host', 'both'] as const).flatMap((target, index) =>
-    spread(others, countFor({ quick: 0, ci: 1 }), number * 5 + index * 3).map((key): Case => ({
-      kill: { at: 'event', target, key },
-      end: (number + index) % 3 === 2 ? 'rollback' : 'resume',
-    })),
-  );
-  const atStatements = (isFull ? (['before', 'after'] as const) : ([null] as const)).flatMap((given) =>
-    spread(statements, countFor({ quick: 1, ci: 6 }), number * 3 + 1).map((key, index): Case => {
-      const when = given ?? (index % 2 === 0 ? 'after' : 'before');
-      return {
-        kill: { at: 'statement', target: index % 3 === 2 ? 'both' : 'orchestrator', key, when },
-        end: index % 4 === 3 ? 'rollback' : 'resume',
-      };
-    }),
-  );
-  return [...atEvents, ...ofHosts, ...atStatements];
-}
-
-/** A rollback that is killed, and whose resume is killed, too. */
-function pairsOf(story: Story, facts: Facts, number: number): readonly (readonly [Kill, Kill & { readonly at: 'statement' }])[] {
-  const statements = story.statements(facts.statements);
-  if (story.isBroken !== true) return [];
-  return spread(statements, countFor({ quick: 0, ci: 3 }), number).map((key, index) => {
-    const second = statements[(index * 7 + 3) % statements.length] ?? key;
-    return [
-      { at: 'statement', target: 'orchestrator', key, when: 'before' },
-      { at: 'statement', target: index % 2 === 0 ? 'orchestrator' : 'both', key: second, when: index % 2 === 0 ? 'after' : 'before' },
-    ];
-  });
-}
-
-/** All of them in a full run, else so many that lie far apart. */
-function spread(keys: readonly string[], count: number, offset: number): readonly string[] {
-  if (level === 'full' || keys.length <= count) return keys;
-  return Array.from(
-    { length: count },
-    (_, index) => keys[(Math.floor(((index + 0.5) * keys.length) / count) + offset) % keys.length] ?? '',
-  );
 }
 
 async function factsOf(postgres: TestPostgres, story: Story): Promise<Facts> {
@@ -229,12 +72,12 @@ async function factsOf(postgres: TestPostgres, story: Story): Promise<Facts> {
   };
 }
 
-async function check(story: Story, facts: Facts, kill: Kill, end: End, second?: Kill): Promise<void> {
+async function check(story: Story, facts: Facts, { kill, again, end }: Case): Promise<void> {
   const home = await facts.template.copy();
   const endings: Ended[] = [];
   try {
     endings.push(await killed(home, story.action, kill));
-    if (second !== undefined && endings.at(-1)?.signal === 'SIGKILL') endings.push(await killed(home, 'resume', second));
+    if (again !== undefined) endings.push(await killed(home, again.action, again.kill));
     // Somebody has mended the cause meanwhile.
     if (end === 'resume' && kill.key.length % 2 === 0) home.mend();
     const last = endings.at(-1);

@@ -52,14 +52,13 @@ async function restoreFrom(work: Work): Promise<void> {
   const { beside, names } = work;
   if (await takeUp(work)) return finish(work);
   const { live, staged } = names;
-  if ((await existing(beside, names)).has(live) && (await needsSequencesOnly(work))) return;
+  if ((await existing(beside, names)).has(live) && (await needsSequencesOnly(work))) return clearAway(work);
   await createLike(beside, staged, live);
   await fill(work);
   await prove(work, staged);
   if ((await existing(beside, names)).has(live) && (await asLive(work, holdsJournal))) {
     await restoreInPlace(work);
-    await dropDatabase(beside, staged);
-    return;
+    return clearAway(work);
   }
   await changePlaces(work);
   await finish(work);
@@ -156,8 +155,12 @@ async function changePlaces(work: Work): Promise<void> {
 }
 
 async function finish(work: Work): Promise<void> {
-  const { beside, names } = work;
-  await prove(work, names.live);
+  await prove(work, work.names.live);
+  await clearAway(work);
+}
+
+/** What is live is proven. */
+async function clearAway({ beside, names }: Work): Promise<void> {
   await dropDatabase(beside, names.old);
   await dropDatabase(beside, names.staged);
 }

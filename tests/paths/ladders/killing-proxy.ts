@@ -121,7 +121,7 @@ function statementIn(frame: Buffer): string | null {
 function shortened(statement: string): string {
   return statement
     .replaceAll(/[0-9A-HJKMNP-TV-Z]{26}/g, 'ID')
-    .replaceAll(/[0-9a-f]{8,}(-[0-9a-f]{4,})*/g, 'HASH')
+    .replaceAll(/[0-9a-f]{8,}(?:-[0-9a-f]+)*/gi, 'HASH')
     .replaceAll(/\d+/g, 'N')
     .replaceAll(/\s+/g, ' ')
     .trim()

@@ -234,6 +234,25 @@ export const redone: Tree = {
   },
 };
 
+/** Its way down loses what was written into its column; its way up fails as soon as there are posts. */
+export const redoBroken: Tree = {
+  files: {
+    ...climbed.files,
+    'db/006_last.sql': back(
+      'ALTER TABLE users ADD COLUMN last text;\nSELECT 1 / (1 - count(*)) FROM posts;',
+      'ALTER TABLE users DROP COLUMN last;',
+    ),
+  },
+  seed: async (home) => {
+    await climbed.seed?.(home);
+    const { default: pg } = await import('pg');
+    const client = new pg.Client({ connectionString: home.url });
+    await client.connect();
+    await client.query("UPDATE users SET last = 'lovelace' WHERE name = 'ada'");
+    await client.end();
+  },
+};
+
 /** Nothing is there yet. */
 export const fresh: Tree = {
   files: {
@@ -261,4 +280,8 @@ backup: { include: [etc, data] }
 `,
     'etc/kept': 'as it was\n',
   },
+};
+
+export const freshBroken: Tree = {
+  files: { ...fresh.files, 'shared/fresh/003_break.sh': '#!/bin/sh\necho breaking\nrm etc/kept\nexit 1\n' },
 };
