@@ -25,7 +25,7 @@ for (const [number, story] of stories.entries()) {
     if (facts === null) return test('needs a server', () => undefined);
     test('has events, and an end', () => {
       expect(story.events(facts.events).length).toBeGreaterThan(4);
-      expect(story.statements(facts.statements).length > 4).toBe(story.statements !== none);
+      expect(story.statements(facts.statements).length > 0).toBe(story.statements !== none);
     });
     for (const each of [...casesOf(story, facts, number), ...pairsOf(story, facts, number)]) {
       test(toldOf(each), async () => check(story, facts, each));
