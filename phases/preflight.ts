@@ -123,10 +123,12 @@ function editedSteps({ plan, appliedSteps, checksums }: PreflightFacts): readonl
 function irreversibleSteps(plan: Plan): readonly Finding[] {
   if (plan.direction === 'down') return [];
   // What is made in an empty database is undone by emptying it: nothing is lost.
-  const isFresh = new Set(plan.transitions.flatMap(({ climb, steps }) => (climb?.isFresh === true ? steps : [])));
-  return stepsOf(plan).flatMap((step) =>
-    step.isReversible || isFresh.has(step) ? [] : [finding('warn', failure('STEP_CANNOT_BE_UNDONE', { step: step.id }))],
-  );
+  return plan.transitions.flatMap(({ climb, steps }) => {
+    const ids = climb?.isFresh === true ? [] : steps.flatMap((step) => (step.isReversible ? [] : [step.id]));
+    // Whole ladders go forward only: that is told once, not once for each of their steps.
+    const groups = climb === null ? ids.map((id) => [id]) : [ids];
+    return groups.flatMap((group) => (group.length === 0 ? [] : [finding('warn', failure('STEP_CANNOT_BE_UNDONE', { steps: group }))]));
+  });
 }
 
 /** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */

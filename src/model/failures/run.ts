@@ -138,9 +138,12 @@ export const runFailures = {
     message: `Service ${service} is not running; ${neededBy} requires it.`,
     hint: `Start ${service} first.`,
   }),
-  STEP_CANNOT_BE_UNDONE: ({ step }: { step: string }) => ({
-    message: `Step ${step} has no backward: a failure after it is undone from the backup alone.`,
-    hint: 'Give it a backward if it changes anything that the backup does not hold.',
+  STEP_CANNOT_BE_UNDONE: ({ steps }: { steps: readonly string[] }) => ({
+    message:
+      steps.length === 1
+        ? `Step ${steps[0]} has no backward: a failure after it is undone from the backup alone.`
+        : `${steps.length} steps have no backward (${steps.slice(0, 3).join(', ')}${steps.length > 3 ? ' …' : ''}): a failure after them is undone from the backup alone.`,
+    hint: `Give ${steps.length === 1 ? 'it a backward if it changes' : 'them a backward if they change'} anything that the backup does not hold.`,
   }),
   IMAGES_NOT_SUPPORTED: ({ transition }: { transition: string }) => ({
     message: `${transition} names new container images; this release of Rungs does not recreate containers yet.`,
