@@ -70,8 +70,11 @@ export class UpdateManager {
 
   /** Writes nothing. A plan from a version to itself has nothing to do. Throws what is wrong with migrations or target, all at once. */
   async plan(options: PlanOptions = {}): Promise<PreparedPlan> {
-    const { preparePlan } = await import('./session/planning.ts');
-    return preparePlan(this.config, await this.#open(), options);
+    const { isNothingToDo, preparePlan } = await import('./session/planning.ts');
+    const plan = await preparePlan(this.config, await this.#open(), options);
+    if (!isNothingToDo(plan) || Object.keys(this.config.ladders).length === 0) return plan;
+    const { pendingLadders } = await import('./session/climbs.ts');
+    return { ...plan, findings: [...plan.findings, ...(await pendingLadders(this.config))] };
   }
 
   /** A plan of ladders alone: it is run like any other. Throws LADDERS_MISSING, LADDER_…, and everything that is wrong with the steps. */

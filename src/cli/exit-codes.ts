@@ -37,6 +37,7 @@ const refusals: ReadonlySet<string> = new Set([
   'RUN_TIMED_OUT',
   'DETACHED_RUN_DID_NOT_START',
   'LADDER_ALREADY_ADOPTED',
+  'LADDER_CLIMBED_ALREADY',
   'LADDER_EDITED',
 ]);
 const refusedPrefixes = ['BACKUP_', 'RESTORE_', 'VERSION_SOURCE_', 'POSTGRES_'];

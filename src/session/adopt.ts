@@ -1,6 +1,5 @@
 // `upgrade adopt`: reads what another tool recorded of a ladder and makes it the ladder's baseline in the journal. The old record is only
 // read. Everything that was found is told; what keeps a ladder from being adopted keeps all of them from it, so that nothing is half-done.
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readSqliteRecord } from '../databases/adoption.ts';
 import { readPostgresRecord } from '../databases/postgres/adoption.ts';
@@ -10,10 +9,13 @@ import { fail, failure, failuresOf, UpgradeError, type Failure } from '../model/
 import type { Bookkeeping, BookkeepingSource, LadderBaseline, LadderStep, RecordedStep } from '../model/ladder.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Finding } from '../model/plan.ts';
+import type { Journal } from '../model/ports.ts';
+import { ladderState } from '../plan/ladder-state.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { refuseOpenRun } from './entry.ts';
-import { adoptedSha256, asFinding, compareRecord, duplicatesIn, fileOf, nothingToCompare } from './ladder-compare.ts';
+import { adoptedRecord, fingerprintOf } from './adopted-records.ts';
+import { asFinding, compareRecord, duplicatesIn, nothingToCompare } from './ladder-compare.ts';
 import { asFailures, readLadder } from './ladders.ts';
 import { locked } from './locked.ts';
 
@@ -58,19 +60,19 @@ export async function adoptLadders(config: Config, adapters: ReadingPorts, optio
   const wanted = wantedLadders(config, options.ladder);
   const isNamed = options.ladder !== undefined;
   if (options.dryRun === true) {
-    const baselines = await readJournal(config, async (journal) => (await journal?.ladderBaselines()) ?? []);
-    return { dryRun: true, ladders: await inspectAll(config, wanted, baselines, isNamed) };
+    const known = await readJournal(config, async (journal) => (journal === null ? nothingKnown : knownIn(journal)));
+    return { dryRun: true, ladders: await inspectAll(config, wanted, known, isNamed) };
   }
   // Looked at before the lock is taken: where nothing can be adopted, nothing is written.
-  const before = await inspectAll(config, wanted, [], isNamed);
+  const before = await inspectAll(config, wanted, nothingKnown, isNamed);
   if (before.some(({ status }) => status === 'blocked')) return { dryRun: false, ladders: before };
   return locked(config, adapters, async (journal) => {
     await refuseOpenRun(journal);
-    const ladders = await inspectAll(config, wanted, await journal.ladderBaselines(), isNamed);
+    const ladders = await inspectAll(config, wanted, await knownIn(journal), isNamed);
     if (ladders.some(({ status }) => status === 'blocked')) return { dryRun: false, ladders };
     const at = adapters.clock.now();
     const adopted = ladders.flatMap((ladder) =>
-      ladder.status === 'adopted' && ladder.source !== null ? [recordOf(config, ladder, ladder.source, at)] : [],
+      ladder.status === 'adopted' && ladder.source !== null ? [adoptedRecord(config, { ...ladder, source: ladder.source }, at)] : [],
     );
     if (adopted.length > 0) await journal.adoptLadders(adopted);
     return { dryRun: false, ladders };
@@ -80,6 +82,17 @@ export async function adoptLadders(config: Config, adapters: ReadingPorts, optio
 /** The problems that kept ladders from being adopted, as failures. */
 export function blockingProblems({ ladders }: AdoptReport): readonly Failure[] {
   return asFailures(ladders.flatMap(({ problems }) => problems.filter(({ level }) => level === 'block')));
+}
+
+interface Known {
+  readonly baselines: readonly LadderBaseline[];
+  readonly steps: readonly LadderStep[];
+}
+
+const nothingKnown: Known = { baselines: [], steps: [] };
+
+async function knownIn(journal: Journal): Promise<Known> {
+  return { baselines: await journal.ladderBaselines(), steps: await journal.ladderSteps() };
 }
 
 function wantedLadders(config: Config, name: string | undefined): readonly (readonly [string, LadderConfig])[] {
@@ -94,12 +107,17 @@ function wantedLadders(config: Config, name: string | undefined): readonly (read
 async function inspectAll(
   config: Config,
   wanted: readonly (readonly [string, LadderConfig])[],
-  baselines: readonly LadderBaseline[],
+  known: Known,
   isNamed: boolean,
 ): Promise<readonly AdoptedLadder[]> {
   const found: AdoptedLadder[] = [];
   for (const [name, ladder] of wanted) {
-    found.push(await inspect(config, name, ladder, baselines.find((baseline) => baseline.ladder === name) ?? null));
+    found.push(
+      await inspect(config, name, ladder, {
+        baselines: known.baselines.filter((baseline) => baseline.ladder === name),
+        steps: known.steps.filter((step) => step.ladder === name),
+      }),
+    );
   }
   // Asked for by name, or alone, a ladder without a record is an error; among others it is one that is new.
   const hasOthers = !isNamed && found.some((one) => !isUnrecorded(one));
@@ -116,7 +134,7 @@ function isUnrecorded({ source, problems }: AdoptedLadder): boolean {
   return source === null && problems.length > 0 && problems.every(({ code }) => code === 'LADDER_BOOKKEEPING_MISSING');
 }
 
-async function inspect(config: Config, name: string, ladder: LadderConfig, baseline: LadderBaseline | null): Promise<AdoptedLadder> {
+async function inspect(config: Config, name: string, ladder: LadderConfig, known: Known): Promise<AdoptedLadder> {
   const record = await recordOfLadder(config, name, ladder);
   const { source, applied } = record;
   const onDisk = readLadder(name, ladder);
@@ -143,12 +161,21 @@ async function inspect(config: Config, name: string, ladder: LadderConfig, basel
     missing: compared.missing,
     changed: compared.changed,
   };
-  if (isBlocked || baseline === null) return { ...base, status: isBlocked ? 'blocked' : 'adopted', problems };
+  const [baseline] = known.baselines;
+  const place = { place: { file: source !== null && 'file' in source ? source.file : config.file } };
+  if (isBlocked) return { ...base, status: 'blocked', problems };
+  if (baseline === undefined && known.steps.length === 0) return { ...base, status: 'adopted', problems };
+  if (baseline === undefined) {
+    // Climbed by Rungs already. What was applied since would be forgotten, and run again.
+    const { height: stands } = ladderState({ ladder: name, kind: ladder.kind, files: onDisk.files, recorded: known.steps });
+    const climbed = failure('LADDER_CLIMBED_ALREADY', { ladder: name, height: stands, found: height }, place);
+    return { ...base, status: 'blocked', problems: [...problems, asFinding('block', climbed)] };
+  }
   if (baseline.fingerprint === fingerprintOf(applied)) return { ...base, status: 'already-adopted', problems };
   const refused = failure(
     'LADDER_ALREADY_ADOPTED',
     { ladder: name, adoptedAt: baseline.adoptedAt, baseline: baseline.height, found: height },
-    { place: { file: source !== null && 'file' in source ? source.file : config.file } },
+    place,
   );
   return { ...base, status: 'blocked', problems: [...problems, asFinding('block', refused)] };
 }
@@ -183,36 +210,6 @@ async function recordOfLadder(config: Config, name: string, ladder: LadderConfig
 /** What lies on disk in disorder is for `upgrade check`; it changes nothing about what was applied. */
 function isHarmless({ code }: Finding): boolean {
   return code === 'LADDER_FILE_NAME' || code === 'LADDER_SCRIPT_MISSING' || code === 'LADDER_DUPLICATE';
-}
-
-function recordOf(
-  config: Config,
-  { name, height, steps }: AdoptedLadder,
-  source: BookkeepingSource,
-  at: string,
-): { readonly baseline: LadderBaseline; readonly steps: readonly LadderStep[] } {
-  const ladder = config.ladders[name];
-  const files = ladder === undefined ? [] : readLadder(name, ladder).files;
-  return {
-    baseline: { ladder: name, height, source, adoptedAt: at, fingerprint: fingerprintOf(steps) },
-    steps: steps.map((step) => {
-      return {
-        ladder: name,
-        number: step.number,
-        name: step.name,
-        sha256: adoptedSha256(step, fileOf(step, files)),
-        runId: null,
-        appliedAt: step.appliedAt ?? at,
-      };
-    }),
-  };
-}
-
-/** Tells whether an old record still says what was adopted. */
-function fingerprintOf(steps: readonly RecordedStep[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify(steps.map(({ number, name, sha256 }) => [number, name, sha256])))
-    .digest('hex');
 }
 
 function dedupe(problems: readonly Finding[]): readonly Finding[] {

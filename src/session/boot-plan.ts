@@ -21,7 +21,7 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
   const climbs = await climbsToTop(config, free, adapters.clock.now());
   const transitions = [...climbs.transitions, ...versions.transitions];
   const findings = [...climbs.findings, ...versions.findings];
-  if (climbs.transitions.length === 0) return { ...versions, findings };
+  if (climbs.transitions.length === 0) return { ...versions, findings, imported: climbs.imported };
   const plan = { product: config.product, from: versions.from, to: versions.to, direction: 'up' as const, transitions };
   const estimate = await adapters.backups.estimate(stepsOf({ ...plan, hash: '' }).flatMap((step) => step.backup));
   return {
@@ -30,6 +30,7 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
     graph: versions.graph,
     findings,
     accepted: [],
+    imported: climbs.imported,
     backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
   };
 }
@@ -38,5 +39,13 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
 async function standing(config: Config, adapters: ReadingPorts): Promise<PreparedPlan> {
   const version = await adapters.installation.readVersion();
   const plan = { product: config.product, from: version, to: version, direction: 'up' as const, transitions: [] };
-  return { ...plan, hash: planHash(plan, sha256), graph: [], findings: [], accepted: [], backup: { sources: [], estimatedBytes: 0 } };
+  return {
+    ...plan,
+    hash: planHash(plan, sha256),
+    graph: [],
+    findings: [],
+    accepted: [],
+    imported: [],
+    backup: { sources: [], estimatedBytes: 0 },
+  };
 }

@@ -7,8 +7,10 @@ import { stepsOf, type Finding, type Plan, type PlanDirection, type Transition }
 import { planHash } from '../plan/make-plan.ts';
 import { afterClimb, climbDown } from '../plan/ladder-state.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { importFinding, indexImports, type AdoptedRecord } from './adopted-records.ts';
 import { planUpOrFresh } from './fresh.ts';
 import { readJournal } from './journals.ts';
+import { ladderStatuses } from './ladders.ts';
 import {
   openLadder,
   planBack,
@@ -38,6 +40,7 @@ interface Climbing {
   readonly baselines: readonly LadderBaseline[];
   readonly findings: Finding[];
   readonly accepted: AcceptedChecksum[];
+  readonly imported: readonly AdoptedRecord[];
 }
 
 /** Throws LADDERS_MISSING, LADDER_UNKNOWN, LADDER_WHICH, LADDER_HEIGHT_UNKNOWN, LADDER_ABOVE, LADDER_IRREVERSIBLE, and what is wrong with the steps. */
@@ -68,6 +71,7 @@ export async function prepareLadderPlan(config: Config, adapters: ReadingPorts, 
     graph: [],
     findings: climbing.findings,
     accepted: climbing.accepted,
+    imported: climbing.imported,
     backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
   };
 }
@@ -77,8 +81,8 @@ export async function withClimbs(
   config: Config,
   plan: Plan,
   { committed, options, now }: { readonly committed: readonly CommittedHeights[]; readonly options: ClimbOptions; readonly now: string },
-): Promise<{ readonly plan: Plan; readonly findings: readonly Finding[]; readonly accepted: readonly AcceptedChecksum[] }> {
-  if (plan.transitions.every(({ ladders }) => Object.keys(ladders).length === 0)) return { plan, findings: [], accepted: [] };
+): Promise<{ readonly plan: Plan } & Pick<PreparedPlan, 'findings' | 'accepted' | 'imported'>> {
+  if (plan.transitions.every(({ ladders }) => Object.keys(ladders).length === 0)) return { plan, findings: [], accepted: [], imported: [] };
   const climbing = begin(config, await ladderRecords(config), options, now);
   const transitions: Transition[] = [];
   for (const transition of plan.transitions) {
@@ -96,7 +100,18 @@ export async function withClimbs(
     transitions.push(...(plan.direction === 'up' ? [...climbs, transition] : [transition, ...climbs]));
   }
   const climbed = { ...plan, transitions };
-  return { plan: { ...climbed, hash: planHash(climbed, sha256) }, findings: climbing.findings, accepted: climbing.accepted };
+  const { findings, accepted, imported } = climbing;
+  return { plan: { ...climbed, hash: planHash(climbed, sha256) }, findings, accepted, imported };
+}
+
+/** Steps that wait for `upgrade up`, told where an upgrade has nothing to do. What is wrong with a ladder is for others to tell. */
+export async function pendingLadders(config: Config): Promise<readonly Finding[]> {
+  const records = await ladderRecords(config);
+  const imported = indexImports(config, records, '');
+  const { ladders } = ladderStatuses(config, [...records.steps, ...imported.flatMap(({ steps }) => steps)]);
+  return ladders
+    .filter(({ pending }) => pending > 0)
+    .map(({ name, height, pending }) => finding('info', failure('LADDERS_PENDING', { ladder: name, height, pending })));
 }
 
 /** Some ladders to their tops, as the beginning of a plan. */
@@ -104,14 +119,14 @@ export async function climbsToTop(
   config: Config,
   names: readonly string[],
   now: string,
-): Promise<{ readonly transitions: readonly Transition[]; readonly findings: readonly Finding[] }> {
+): Promise<Pick<PreparedPlan, 'transitions' | 'findings' | 'imported'>> {
   const climbing = begin(config, await ladderRecords(config), {}, now);
   const transitions: Transition[] = [];
   for (const name of names) {
     const opened = openedOf(climbing, name);
     transitions.push(...(await climb(climbing, opened, await up(climbing, opened, null))));
   }
-  return { transitions, findings: climbing.findings };
+  return { transitions, findings: climbing.findings, imported: climbing.imported };
 }
 
 /** A transition that was committed, the heights that its version asked for, and the run that did it; the oldest first. */
@@ -181,7 +196,18 @@ async function climb(climbing: Climbing, opened: OpenedLadder, part: ClimbPlan):
 }
 
 function begin(config: Config, { steps, baselines }: LadderRecords, options: ClimbOptions, now: string): Climbing {
-  return { config, options, now, recorded: steps, baselines, opened: new Map(), findings: [], accepted: [] };
+  const imported = indexImports(config, { steps, baselines }, now);
+  return {
+    config,
+    options,
+    now,
+    recorded: [...steps, ...imported.flatMap((one) => one.steps)],
+    baselines: [...baselines, ...imported.map(({ baseline }) => baseline)],
+    opened: new Map(),
+    findings: imported.map(importFinding),
+    accepted: [],
+    imported,
+  };
 }
 
 /** Nothing that may have filled a database before the next climb, but climbs. */

@@ -48,10 +48,11 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       for (const finding of findings) events.emit({ type: 'finding', finding });
       const problems = blocking(findings);
       if (problems.length > 0) throw new UpgradeError(problems);
-      if (nothing && prepared.accepted.length === 0) return { kind: 'nothing-to-do' };
+      if (nothing && prepared.accepted.length + prepared.imported.length === 0) return { kind: 'nothing-to-do' };
       // Up to here nothing was written, not even the state folder.
       const journal = await hold();
       await refuseOpenRun(journal);
+      if (prepared.imported.length > 0) await (await import('./adopted-records.ts')).recordImports(journal, prepared.imported);
       if (climbsOf(plan).length > 0) await (await import('./stale-climbs.ts')).refuseStaleClimbs(config, plan, journal);
       const installed = await adapters.installation.readVersion();
       if (prepared.accepted.length > 0) await journal.acceptChecksums(prepared.accepted);

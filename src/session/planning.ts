@@ -15,6 +15,7 @@ import { makePlan, planHash } from '../plan/make-plan.ts';
 import { serviceFindings } from '../services/service-findings.ts';
 import { describeModules } from '../steps/describe.ts';
 import type { ReadingPorts } from './adapters.ts';
+import type { AdoptedRecord } from './adopted-records.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import type { ClimbOptions } from './ladder-plans.ts';
@@ -33,6 +34,8 @@ export interface PreparedPlan extends Plan {
   readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
   /** Checksums of applied steps that somebody accepts with this run. */
   readonly accepted: readonly AcceptedChecksum[];
+  /** What indexes say was run before Rungs came, to be recorded with this run. */
+  readonly imported: readonly AdoptedRecord[];
 }
 
 /** Throws everything that is wrong with the migrations at once, or why there is no way to the target. */
@@ -46,6 +49,9 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   ]);
   const { transitions: live, problems } = liveGraph;
   if (problems.length > 0) throw new UpgradeError((await readTransitions(config, 'all', { describeModules })).problems);
+  // An installation of ladders alone has no version that anything could ask for.
+  const isVersionless = live.length === 0 && installed === null && from === undefined && to === undefined;
+  if (isVersionless && Object.keys(config.ladders).length > 0) return nothingToDo(config, null, []);
   const archived = options.allowDowngrade === true ? await archivedHeaders(config, committed) : [];
   const graph = [...live.filter(({ id }) => !archived.some((copy) => copy.id === id)), ...archived];
   const request = {
@@ -80,6 +86,7 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
     graph,
     findings,
     accepted: climbed.accepted,
+    imported: climbed.imported,
     backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
   };
 }
@@ -125,9 +132,17 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function nothingToDo(config: Config, version: Version, graph: readonly TransitionHeader[]): PreparedPlan {
+function nothingToDo(config: Config, version: Version | null, graph: readonly TransitionHeader[]): PreparedPlan {
   const plan = { product: config.product, from: version, to: version, direction: 'up' as const, transitions: [] };
-  return { ...plan, hash: planHash(plan, sha256), graph, findings: [], accepted: [], backup: { sources: [], estimatedBytes: 0 } };
+  return {
+    ...plan,
+    hash: planHash(plan, sha256),
+    graph,
+    findings: [],
+    accepted: [],
+    imported: [],
+    backup: { sources: [], estimatedBytes: 0 },
+  };
 }
 
 type Committed = readonly { readonly transition: string; readonly runId: string }[];

@@ -7,6 +7,7 @@ import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { indexImports } from './adopted-records.ts';
 import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { ladderStatuses, type LadderStatus } from './ladders.ts';
@@ -41,10 +42,11 @@ export type RunSummary = Pick<
 >;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
-  const { runs, backups, steps } = await readJournal(config, async (journal) => ({
+  const { runs, backups, steps, baselines } = await readJournal(config, async (journal) => ({
     runs: (await journal?.runs(1)) ?? [],
     backups: (await journal?.backups()) ?? [],
     steps: (await journal?.ladderSteps()) ?? [],
+    baselines: (await journal?.ladderBaselines()) ?? [],
   }));
   const last = runs[0] ?? null;
   const open = last !== null && (last.outcome === null || last.outcome === 'stranded') ? last : null;
@@ -60,7 +62,9 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   } catch (error) {
     problems.push(...failuresOf(error));
   }
-  const { ladders, problems: ladderProblems } = ladderStatuses(config, steps);
+  // Indexes that no run has read yet: as it will be with the first one.
+  const imported = indexImports(config, { steps, baselines }, new Date(0).toISOString());
+  const { ladders, problems: ladderProblems } = ladderStatuses(config, [...steps, ...imported.flatMap((one) => one.steps)]);
   problems.push(...ladderProblems);
   const holder = await currentHolder(config);
   return {

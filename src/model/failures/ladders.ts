@@ -51,7 +51,7 @@ export const ladderFailures = {
   }),
   LADDER_GAP: ({ ladder, numbers: missing, height }: { ladder: string; numbers: readonly number[]; height: number }) => ({
     message: `Ladder ${ladder} stands at ${height}, but below it was never applied: ${numbers(missing)}.`,
-    hint: 'They stay pending. Apply them with the tool that you use today, or make sure that they are not needed.',
+    hint: 'They stay pending. Make sure that they are still needed; then "upgrade up --out-of-order" runs them.',
   }),
   LADDER_NOT_APPLIED: ({ ladder, number, status }: { ladder: string; number: number; status: string }) => ({
     message: `Step ${number} of ladder ${ladder} is recorded as "${status}", so it does not count as applied.`,
@@ -168,6 +168,18 @@ export const ladderFailures = {
   }) => ({
     message: `Ladder ${ladder} was adopted already (${adoptedAt}, at height ${baseline}), and its old record says something else now (height ${found}).`,
     hint: 'The journal counts from then on. See that the old tool does not run any more; "upgrade status" shows the ladder as Rungs knows it.',
+  }),
+  LADDER_CLIMBED_ALREADY: ({ ladder, height, found }: { ladder: string; height: number; found: number }) => ({
+    message: `Ladder ${ladder} was climbed by Rungs already, and stands at ${height}; the old record says ${found}.`,
+    hint: 'The journal counts: nothing is to be adopted. "upgrade baseline N" says that the ladder stands somewhere else than the journal has it.',
+  }),
+  LADDER_IMPORTED: ({ ladder, height, steps }: { ladder: string; height: number; steps: number }) => ({
+    message: `Ladder ${ladder} begins at ${height}: its index has ${steps} ${steps === 1 ? 'step' : 'steps'} with has_run.`,
+    hint: 'Nothing to do: they count as applied. From now on the journal counts.',
+  }),
+  LADDERS_PENDING: ({ ladder, height, pending }: { ladder: string; height: number; pending: number }) => ({
+    message: `Ladder ${ladder} stands at ${height}, and ${pending} ${pending === 1 ? 'step of it is' : 'steps of it are'} pending, which no version asks for.`,
+    hint: '"upgrade up" climbs it; "upgrade up --dry-run" shows what that would do.',
   }),
   LADDER_ADOPT_FIRST: ({
     ladder,

@@ -84,6 +84,52 @@ test.each(['homeserver/object', 'homeserver/array', 'home-server-manager', 'ownp
   },
 );
 
+test('without adopting, the first run takes has_run over: what ran before is not run again, whatever the index says afterwards', async () => {
+  const tree = copyTree('homeserver/object');
+  expect(await statusOf(tree)).toMatchObject({ height: 2, pending: 5 });
+  const dry = await tree.json('up', '--dry-run');
+  expect(dry.document.findings.map(({ code }: { code: string }) => code)).toContain('LADDER_IMPORTED');
+  expect(tree.has('.upgrade')).toBe(false);
+
+  tree.write('etc/skeleton.key', 'factory\n');
+  const { document } = await tree.json('up');
+  expect(document.steps.map(({ id }: { id: string }) => id)).not.toContain('system/00000002');
+  expect(document.steps).toHaveLength(5);
+  // As a deployment that puts its own file there would.
+  const fresh = JSON.parse(tree.read(index));
+  for (const entry of fresh.migrations) entry.has_run = false;
+  tree.write(index, JSON.stringify(fresh));
+  expect((await tree.json('up')).document.outcome).toBe('nothing-to-do');
+});
+
+test('a ladder that Rungs has climbed is not adopted over: nothing of it is forgotten', async () => {
+  const tree = copyTree('homeserver/object');
+  const read = JSON.parse(tree.read(index));
+  for (const entry of read.migrations) entry.has_run = false;
+  tree.write(index, JSON.stringify(read));
+  expect((await tree.json('up')).code).toBe(11);
+  const before = await statusOf(tree);
+  read.migrations[0].has_run = true;
+  tree.write(index, JSON.stringify(read));
+  const { code, document } = await tree.json('adopt');
+  expect(code).toBe(3);
+  expect(document.failure).toMatchObject({ code: 'LADDER_CLIMBED_ALREADY' });
+  expect(await statusOf(tree)).toEqual(before);
+});
+
+test('an installation of ladders alone, without a version: plan and doctor answer, and tell what is pending', async () => {
+  const tree = copyTree('homeserver/object');
+  tree.write('upgrade.yaml', tree.read('upgrade.yaml').replace(/^version:.*$/m, 'version: { journal: true }'));
+  const pending = { level: 'info', code: 'LADDERS_PENDING', message: expect.stringContaining('system') };
+  const plan = await tree.json('plan');
+  expect(plan.code).toBe(0);
+  expect(plan.document).toMatchObject({ from: null, to: null, transitions: [], ladders: [], findings: [pending] });
+  const doctor = await tree.json('doctor');
+  expect(doctor.code).toBe(0);
+  expect(doctor.document).toMatchObject({ findings: [pending] });
+  expect((await tree.json()).document).toMatchObject({ outcome: 'nothing-to-do', version: null });
+});
+
 test('a rollback script is a way down, and its has_run is taken back; a script without one is refused', async () => {
   const tree = copyTree('homeserver/array');
   tree.write(`${scripts}/00000003.down.sh`, 'sed -i /swappiness/d etc/sysctl.conf');
