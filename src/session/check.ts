@@ -7,6 +7,7 @@ import type { Finding, Step } from '../model/plan.ts';
 import { describeModules } from '../steps/describe.ts';
 import { freshProblems } from './fresh-steps.ts';
 import { asFailures, readLadder } from './ladders.ts';
+import { sqlProblems } from './sql-problems.ts';
 import { sqlWarnings } from './sql-warnings.ts';
 
 export interface CheckReport {
@@ -16,25 +17,24 @@ export interface CheckReport {
   readonly transitions: number;
   /** Of transitions. */
   readonly steps: number;
+  readonly ladders: readonly { readonly name: string; readonly steps: number }[];
 }
 
 export async function checkMigrations(config: Config): Promise<CheckReport> {
   const { transitions, problems, findings } = await readTransitions(config, 'all', { describeModules });
   const ladders = await readLadders(config);
+  const folders = [...transitions.map(({ dir, steps }) => ({ dir, steps, isGroup: false })), ...ladders.read];
   return {
-    problems: [...problems, ...ladders.problems],
-    findings: [
-      ...findings,
-      ...ladders.findings,
-      ...(await sqlWarnings(config, [...transitions.map(({ dir, steps }) => ({ dir, steps, isGroup: false })), ...ladders.read])),
-    ],
+    problems: [...problems, ...ladders.problems, ...sqlProblems(config, folders)],
+    findings: [...findings, ...ladders.findings, ...(await sqlWarnings(config, folders))],
     transitions: transitions.length,
     steps: transitions.reduce((sum, { steps }) => sum + steps.length, 0),
+    ladders: ladders.read.map(({ name, steps }) => ({ name, steps: steps.length })),
   };
 }
 
 interface ReadLadders {
-  readonly read: readonly { readonly dir: string; readonly steps: readonly Step[]; readonly isGroup: boolean }[];
+  readonly read: readonly { readonly name: string; readonly dir: string; readonly steps: readonly Step[]; readonly isGroup: boolean }[];
   readonly problems: readonly Failure[];
   readonly findings: readonly Finding[];
 }
@@ -48,7 +48,7 @@ async function readLadders(config: Config): Promise<ReadLadders> {
           ? { steps: [], problems: [], findings: [] }
           : await readLadderSteps({ name, ladder, config, dir: ladder.dir, files, describeModules });
       return {
-        read: { dir: ladder.dir, steps: read.steps, isGroup: ladder.group },
+        read: { name, dir: ladder.dir, steps: read.steps, isGroup: ladder.group },
         problems: [...asFailures(problems), ...read.problems, ...(await freshProblems(config, name, ladder))],
         findings: read.findings,
       };

@@ -6,7 +6,7 @@ import type { Finding, Step } from '../model/plan.ts';
 import { blankOtherSections, hasStatement } from '../model/sql-sections.ts';
 import type { SqlSource } from '../sql-lint/lint.ts';
 
-interface StepFolder {
+export interface StepFolder {
   readonly dir: string;
   readonly steps: readonly Step[];
   /** All its steps run in one transaction. */
@@ -34,12 +34,13 @@ export async function sqlWarnings({ databases }: Pick<Config, 'databases'>, fold
   return findings;
 }
 
-type Half = Pick<SqlSource, 'text' | 'file' | 'section'>;
+export type SqlHalf = Pick<SqlSource, 'text' | 'file' | 'section'>;
 
-function halvesOf(dir: string, { forwardFile, backwardFile }: Step): readonly Half[] {
+/** Each with what is not of it as blanks, so that places are those of the file. */
+export function halvesOf(dir: string, { forwardFile, backwardFile }: Step): readonly SqlHalf[] {
   const file = path.join(dir, forwardFile);
   const { forward, backward } = blankOtherSections(readFileSync(file, 'utf8'));
-  const halves: Half[] = [{ text: forward, file, section: 'forward' }];
+  const halves: SqlHalf[] = [{ text: forward, file, section: 'forward' }];
   if (backward !== null) halves.push({ text: backward, file, section: 'backward' });
   if (backwardFile !== null && backwardFile !== forwardFile) {
     const other = path.join(dir, backwardFile);

@@ -27,7 +27,7 @@ interface FullReport extends CheckReport {
 export async function check(flags: CheckFlags, terminal: Terminal): Promise<number> {
   if (flags.ladder !== undefined && flags.fresh !== true)
     throw fail('USAGE', { problem: '"--ladder" needs "--fresh": everything else is checked whole.', command: 'upgrade check' });
-  const { problems, findings, transitions, steps, fresh } = await report(flags, terminal);
+  const { problems, findings, transitions, steps, ladders, fresh } = await report(flags, terminal);
   const style = { ink: inkFor(flags, terminal), columns: terminal.columns };
   const tried = fresh === null ? {} : { fresh };
   const document = { problems, findings, transitions, steps, ...tried, failure: problems[0] ?? null, failures: problems };
@@ -39,11 +39,20 @@ export async function check(flags: CheckFlags, terminal: Terminal): Promise<numb
     ];
     const warnings = findings.length === 0 ? '' : `, ${count(findings.length, 'warning')}`;
     return problems.length === 0
-      ? [...listed, `${count(transitions, 'transition')} with ${count(steps, 'step')}: no problems${warnings}.`]
+      ? [...listed, `${checked(transitions, steps, ladders)}: no problems${warnings}.`]
       : [...listed, `${count(problems.length, 'problem')}${warnings}.`];
   });
   const isGood = problems.length === 0 && !(flags.strict === true && findings.some(({ level }) => level !== 'info'));
   return isGood ? exitCodes.done : exitCodes.usage;
+}
+
+function checked(transitions: number, steps: number, ladders: CheckReport['ladders']): string {
+  const climbed = ladders.reduce((sum, ladder) => sum + ladder.steps, 0);
+  const parts = [
+    ...(transitions > 0 || ladders.length === 0 ? [`${count(transitions, 'transition')} with ${count(steps, 'step')}`] : []),
+    ...(ladders.length > 0 ? [`${count(ladders.length, 'ladder')} with ${count(climbed, 'step')}`] : []),
+  ];
+  return parts.join(', ');
 }
 
 /** A config that cannot be used is what is wrong, not what keeps it from being told. */
@@ -69,7 +78,7 @@ async function report(flags: CheckFlags, terminal: Terminal): Promise<FullReport
     return await found();
   } catch (error) {
     if (!(error instanceof UpgradeError)) throw error;
-    return { problems: failuresOf(error), findings: [], transitions: 0, steps: 0, fresh: null };
+    return { problems: failuresOf(error), findings: [], transitions: 0, steps: 0, ladders: [], fresh: null };
   }
 }
 

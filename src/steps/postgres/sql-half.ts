@@ -4,12 +4,13 @@ import { failure, messageOf } from '../../model/failure.ts';
 import type { Failure } from '../../model/failure.ts';
 import { ownTransaction } from '../../model/own-transaction.ts';
 import { splitPostgres } from '../../model/postgres-statements.ts';
-import type { PostgresStatement, PsqlUse } from '../../model/postgres-statements.ts';
+import type { PostgresStatement } from '../../model/postgres-statements.ts';
 import type { HostOrder } from '../host/protocol.ts';
 import { lineOf, readScript } from '../host/sql-script.ts';
 import type { SqlScript } from '../host/sql-script.ts';
 import { lineAt } from '../host/sql-statements.ts';
 import { codeOf } from '../../databases/postgres/connect.ts';
+import { insteadOf } from './psql-words.ts';
 
 export interface PostgresHalf {
   readonly order: HostOrder;
@@ -113,28 +114,6 @@ export function told(error: unknown, order: HostOrder): string {
 
 export function placeOf(order: HostOrder, line: number | null): Pick<Failure, 'place'> {
   return { place: { file: order.file, ...(line === null ? {} : { line }) } };
-}
-
-function insteadOf({ kind, text }: PsqlUse): string {
-  if (kind === 'copy') return 'Write the rows as INSERT statements, or make it a TypeScript step that reads them from a file beside it.';
-  if (kind === 'variable') return 'Write the value itself, or make it a TypeScript step, which may take it from the environment or a file.';
-  const [command = ''] = text.split(/\s/);
-  switch (command) {
-    case '\\c':
-    case '\\connect':
-      return 'Remove it: the step runs on the database that its metadata names ("-- rungs: { database: … }").';
-    case '\\i':
-    case '\\ir':
-    case '\\include':
-    case '\\include_relative':
-      return 'Put the text of that file here, or make it a step of its own.';
-    case '\\copy':
-      return 'Write the rows as INSERT statements, or make it a TypeScript step that reads the file.';
-    case '\\set':
-      return 'Write the value itself where it is used.';
-    default:
-      return 'Remove it: only SQL is sent to the server.';
-  }
 }
 
 /** For the beginning of a transaction. */

@@ -51,6 +51,34 @@ test('for people, and with --strict exit 2', async () => {
   expect(wrong.stdout).toMatch(/\d+ problems?, \d+ warnings?\.\n$/);
 });
 
+test('what the run would fail on is a problem, with its line: words of psql, and a transaction of its own', async () => {
+  const { dir, upgrade } = makeSmall({
+    files: {
+      ...files,
+      'migrations/v1.0.0_to_v1.1.0/001_add_email.sql':
+        '-- rungs: { database: app }\n-- forward\nSELECT 1;\n-- backward\nBEGIN;\nSELECT 2;\nCOMMIT;\n',
+      'steps/001_first.sql': '\\set n 1\nSELECT :n;\n',
+      'steps/002_second.sql': 'BEGIN;\nSELECT 1;\nCOMMIT;\n',
+      'steps/003_third.sql': 'SELECT 1;\nCOMMIT;\nBEGIN;\nSELECT 2;\nCOMMIT;\n',
+      'steps/004_fourth.sql': '-- rungs: { transaction: false }\nBEGIN;\nSELECT 1;\nCOMMIT;\nBEGIN;\nSELECT 2;\nCOMMIT;\n',
+    },
+  });
+  const { code, stdout } = await upgrade(['check', '--json']);
+  expect(code).toBe(2);
+  const { problems } = JSON.parse(stdout);
+  expect(
+    problems.map((one: { code: string; step: string; place: { file: string; line: number } }) => [one.code, one.step, one.place]),
+  ).toEqual([
+    [
+      'STEP_OWN_TRANSACTION',
+      'v1.0.0_to_v1.1.0/001_add_email',
+      { file: path.join(dir, 'migrations/v1.0.0_to_v1.1.0/001_add_email.sql'), line: 5 },
+    ],
+    ['STEP_PSQL', 'schema/001_first', { file: path.join(dir, 'steps/001_first.sql'), line: 1 }],
+    ['STEP_OWN_TRANSACTION', 'schema/003_third', { file: path.join(dir, 'steps/003_third.sql'), line: expect.any(Number) }],
+  ]);
+});
+
 test('nothing to warn of is exit 0 with --strict too', async () => {
   const { code, stdout } = await makeSmall().upgrade(['check', '--strict']);
   expect([code, stdout]).toEqual([0, expect.stringContaining('no problems.')]);
