@@ -13,7 +13,7 @@ import { backupAnew } from './backup.ts';
 import { copiesDir } from './discovery.ts';
 import { restartServices } from './restart.ts';
 import { revertSteps } from './reverting.ts';
-import { mostAttempts, restoreDifferences } from './rollback.ts';
+import { isProven, mostAttempts, recordProof, restoreDifferences } from './rollback.ts';
 import { rememberServices } from './stopping.ts';
 import { runProbes } from './verify.ts';
 
@@ -52,10 +52,11 @@ export async function keep(ports: Needs, run: RunContext, cause: Failure | null)
   if (cause !== null) ports.events.emit({ type: 'rollback-started', failure: cause });
   await rememberServices(ports, run);
   const open = await unfinishedSteps(ports, run);
-  if (open.size > 0) await takeBack(ports, run, open);
+  if (open.size > 0 && !(await isProven(ports, run.id))) await takeBack(ports, run, open);
   await ports.steps.removeMarkers(run);
   const stays = appliedPart(run.plan, await ports.journal.stepRecords(run.id));
   for (const finding of await ports.oldRecords.write(climbsOf(stays))) ports.events.emit({ type: 'finding', finding });
+  await recordProof(ports, run.id);
   await goOnRunning(ports, run);
 }
 

@@ -16,6 +16,8 @@ type Needs = Pick<Ports, 'journal' | 'steps' | 'events' | 'services' | 'backups'
 
 // More would make a resume examine more marker rows; fewer would cost more commits.
 const largestGroup = 1_000;
+// Of one transaction all steps end at the same moment: of more than so many only the last one's end is kept among the events.
+const mostToldOfTransaction = 100;
 
 /** Steps that were applied and are not recorded so yet: their outcomes go into the commit with the next intents, or into one beside the next group. */
 interface Unrecorded {
@@ -155,6 +157,7 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
   };
   // Told while the rest of the group still runs, so that a long group is no silence, and telling costs no time of its own.
   let told = 0;
+  const isLong = group[0]?.isGrouped === true && group.length > mostToldOfTransaction;
   const tell = (order: StepOrder, outcome: StepOutcome): void => {
     const { stepId, status, durationMs, failure: cause } = settledApply(run, order, outcome);
     const survivors = outcome.survivors ?? [];
@@ -167,6 +170,7 @@ async function applyGroup(ports: Needs, run: RunContext, group: readonly StepOrd
         status,
         durationMs: durationMs ?? 0,
         ...(cause === undefined ? {} : { failure: cause }),
+        ...(isLong && status === 'applied' && order !== group.at(-1) ? { transient: true } : {}),
       });
     }
     told += 1;

@@ -36,13 +36,25 @@ export async function rollback(ports: Needs, run: RunContext, cause: Failure | n
     await tellFailures(ports, () => stopServices(ports, run));
   }
   // Where no step was begun nothing is ours to put back: what differs from the backup was written by people and services since.
-  if (await hasBegunSteps(ports, run.id)) {
+  if ((await hasBegunSteps(ports, run.id)) && !(await isProven(ports, run.id))) {
     const reverted = await revertSteps(ports, run);
     await restoreDifferences(ports, run, reverted);
     await ports.steps.removeMarkers(run);
+    await recordProof(ports, run.id);
   }
   await putServicesBack(ports, run);
   await checkOldVersion(ports, run);
+}
+
+// Services run again from then on: what they write must not be taken back by whoever enters the rollback once more after a kill.
+const proven = 'proven';
+
+export async function isProven({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<boolean> {
+  return (await journal.effects(runId)).some(({ key }) => key === proven);
+}
+
+export async function recordProof({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<void> {
+  await journal.intend(runId, proven, null);
 }
 
 async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Promise<boolean> {

@@ -135,21 +135,21 @@ function readStep(
   const forwardFile = path.basename(file.file);
   const backwardFile = backwardOf(file, (name) => folder.entries.has(name) || folder.packed.has(name));
   const kind = kinds[/\.([a-z]+)$/.exec(forwardFile)?.[1] ?? ''];
-  const forward = bytesOf(forwardFile, folder, dir, problems);
-  const backward = backwardFile === null ? null : bytesOf(backwardFile, folder, dir, problems);
+  const forward = contentOf(forwardFile, folder, dir, problems);
+  const backward = backwardFile === null ? null : contentOf(backwardFile, folder, dir, problems);
   if (kind === undefined || forward === null || (backwardFile !== null && backward === null)) return null;
-  const sha256 = hash('sha256', backward === null ? forward : Buffer.concat([forward, backward]), 'hex');
+  const sha256 = backward === null ? forward.sha256 : hash('sha256', Buffer.concat([forward.bytes, backward.bytes]), 'hex');
   return {
     raw: {
       named: { id: ladderStepId(ladder, file), number: file.number, name: file.name.replace(/^\d+_/, ''), kind, forwardFile, backwardFile },
       transition: { id: ladder, dir, from: null, to: null },
       sha256,
-      forward,
-      backward,
+      forward: forward.bytes,
+      backward: backward?.bytes ?? null,
     },
     files: [
-      { path: forwardFile, sha256: hash('sha256', forward, 'hex') },
-      ...(backwardFile === null || backward === null ? [] : [{ path: backwardFile, sha256: hash('sha256', backward, 'hex') }]),
+      { path: forwardFile, sha256: forward.sha256 },
+      ...(backwardFile === null || backward === null ? [] : [{ path: backwardFile, sha256: backward.sha256 }]),
     ],
   };
 }
@@ -161,13 +161,18 @@ function backwardOf({ file }: LadderFile, isThere: (name: string) => boolean): s
   return wanted !== name && isThere(wanted) ? wanted : null;
 }
 
-function bytesOf(name: string, { packed, entries, trust }: Folder, dir: string, problems: Failure[]): Buffer | null {
+function contentOf(
+  name: string,
+  { packed, entries, trust }: Folder,
+  dir: string,
+  problems: Failure[],
+): { readonly bytes: Buffer; readonly sha256: string } | null {
   const inPack = packed.get(name);
-  if (inPack !== undefined) return Buffer.from(inPack);
+  if (inPack !== undefined) return { bytes: Buffer.from(inPack), sha256: hash('sha256', inPack, 'hex') };
   const isLink = entries.get(name)?.isSymbolicLink() ?? false;
   const { read, problems: found } = readTrusted(path.join(dir, name), isLink, trust, stepBytesLimit);
   problems.push(...found);
-  return read?.bytes ?? null;
+  return read === null || read.bytes === null ? null : { bytes: read.bytes, sha256: read.sha256 };
 }
 
 /** Modules that steps import from their own folder, and `_lib/` folders. Numbered files are steps, and come only if they are asked for. */

@@ -50,6 +50,8 @@ export type EventBody =
       readonly status: 'applied' | 'failed' | 'reverted' | 'revert-failed' | 'in-doubt';
       readonly durationMs: number;
       readonly failure?: Failure;
+      /** One of a long group, which took effect together: the last one is told for all, and the journal has each one's record. */
+      readonly transient?: true;
     }
   | { readonly type: 'step-survivors'; readonly step: string; readonly survivors: readonly Survivor[] }
   | { readonly type: 'service'; readonly service: string; readonly action: 'stopping' | 'stopped' | 'starting' | 'restarting' | 'waiting' }

@@ -44,7 +44,8 @@ function markersIn(text: string): { readonly body: string; readonly markers: rea
 
 /** Whether anything but comments and semicolons is left. */
 export function hasStatement(sql: string): boolean {
-  return sql.replace(comments, '').replace(/[\s;]/g, '') !== '';
+  const bare = /--|\/\*/.test(sql) ? sql.replace(comments, '') : sql;
+  return /[^\s;]/.test(bare);
 }
 
 type Range = readonly [start: number, end: number];

@@ -48,9 +48,18 @@ function refuseIrreversible(transitions: readonly Transition[], from: Version, t
   if (steps.length > 0) throw fail('STEP_IRREVERSIBLE', { from, to, steps });
 }
 
-/** Canonical JSON: no absolute path, and no order but that of the run. */
+/**
+ * Canonical JSON: no absolute path, and no order but that of the run. Steps and files hold no names that somebody chose the order of: they
+ * have the order of the code that makes them, and of thousands sorting would cost more than all the rest of planning.
+ */
 function decisive({ product, from, to, direction, transitions }: Omit<Plan, 'hash'>): string {
-  return JSON.stringify({ product, from, to, direction, transitions: transitions.map(({ dir: _dir, ...rest }) => sorted(rest)) });
+  return JSON.stringify({
+    product,
+    from,
+    to,
+    direction,
+    transitions: transitions.map(({ dir: _dir, steps, files, climb, ...rest }) => [sorted(rest), climb, files, steps]),
+  });
 }
 
 function sorted(value: unknown): unknown {

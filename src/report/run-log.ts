@@ -20,7 +20,7 @@ export interface RunLogOptions {
 const mostOutputLines = 1_000;
 /** Lines are written together, since a step of a long ladder takes less time than a write; but none waits for longer than this. */
 const flushAfterMs = 250;
-const bufferBytes = 4 * 1024;
+const bufferBytes = 64 * 1024;
 const mostWaitingBytes = 1024 * 1024;
 
 /** A listener for the event bus. It writes out everything at each event that is not about a step, so nothing waits when the run ends. */
@@ -37,7 +37,7 @@ export function createRunLog({ dir, scrub, warn = toStderr }: RunLogOptions): (e
     if (isBroken) return;
     if (event.type === 'step-output' && !isWorthKeeping(event.step)) return;
     if (event.type === 'backup-progress' || event.type === 'step-progress') return;
-    if (event.type === 'step-started' && event.transient === true) return;
+    if ((event.type === 'step-started' || event.type === 'step-finished') && event.transient === true) return;
     const cleaned = scrubValue(event, clean);
     const { at, ...rest } = cleaned;
     try {
@@ -69,6 +69,7 @@ function openLog(file: string, broken: (error: unknown) => void): Log {
     append: true,
     mode: 0o600,
     minLength: bufferBytes,
+    maxWrite: 2 * bufferBytes,
     maxLength: mostWaitingBytes,
   });
   destination.on('error', broken);

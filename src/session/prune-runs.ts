@@ -8,9 +8,9 @@ import { runDir } from './held-run.ts';
 
 export async function pruneRunFiles(config: Pick<Config, 'state' | 'backup'>, journal: Journal): Promise<void> {
   const runs = await journal.runs();
-  const [transitions, rungs] = await Promise.all([journal.committedPath(), journal.ladderSteps()]);
-  const applied = new Set([...transitions, ...rungs].map(({ runId }) => runId));
   const recent = new Set(runs.slice(0, config.backup.keep).map(({ id }) => id));
+  // Nothing is read of thousands of steps where no run is old.
+  const applied = runs.length > recent.size ? await runsOfWhatIsApplied(journal) : recent;
   for (const { id, outcome } of runs) {
     if (outcome === null || outcome === 'stranded') continue;
     const dir = runDir(config, id);
@@ -21,6 +21,11 @@ export async function pruneRunFiles(config: Pick<Config, 'state' | 'backup'>, jo
     if (!applied.has(id)) rmSync(dir, { recursive: true, force: true });
     else removeAllBut(dir, ['steps', 'plan.json']);
   }
+}
+
+async function runsOfWhatIsApplied(journal: Journal): Promise<ReadonlySet<string | null>> {
+  const [transitions, rungs] = await Promise.all([journal.committedPath(), journal.ladderSteps()]);
+  return new Set([...transitions, ...rungs].map(({ runId }) => runId));
 }
 
 function removeAllBut(dir: string, kept: readonly string[]): void {

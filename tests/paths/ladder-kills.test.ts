@@ -17,7 +17,11 @@ afterAll(() => {
 });
 
 // Together: most of their time they wait.
-const known = await Promise.all(stories.map(async (story) => (server === null ? null : factsOf(server, story))));
+const known = await Promise.all(stories.map(async (story) => (server === null ? null : factsOf(server, story)))).catch((error: unknown) => {
+  // No hook is run where the tests cannot be told.
+  server?.stop();
+  throw error;
+});
 
 for (const [number, story] of stories.entries()) {
   const facts = known[number] ?? null;

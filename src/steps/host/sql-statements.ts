@@ -8,27 +8,28 @@ export interface SqlStatement {
   readonly head: string;
 }
 
-// Everything that may hold a semicolon that ends nothing, then words, then single characters.
+// What counts for nothing (the first group), then what may hold a semicolon that ends nothing, then words, then single characters.
 const token =
-  /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$)|[A-Za-z_][\w$]*|\s+|[\s\S]/g;
+  /(--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\s+)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$)|[A-Za-z_][\w$]*|[\s\S]/g;
+const trigger = /^CREATE (?:TEMP |TEMPORARY )?TRIGGER\b/;
 
 export function splitStatements(sql: string): readonly SqlStatement[] {
   const statements: SqlStatement[] = [];
   let start = -1;
   let words: string[] = [];
   let isTrigger = false;
-  let beforeLast = ''; // The last two tokens that count: a trigger ends at `; END ;`.
+  let beforeLast = ''; // The last two tokens that count, in a trigger: it ends at `; END ;`.
   let last = '';
   const finish = (end: number): void => {
-    if (start >= 0) statements.push({ text: sql.slice(start, end), offset: start, head: words.slice(0, 4).join(' ') });
+    if (start >= 0) statements.push({ text: sql.slice(start, end), offset: start, head: words.join(' ') });
     start = -1;
     words = [];
     isTrigger = false;
     beforeLast = '';
     last = '';
   };
-  for (const { 0: text, index } of sql.matchAll(token)) {
-    if (/^(?:--|\/\*|\s)/.test(text)) continue;
+  for (const { 0: text, 1: blank, index } of sql.matchAll(token)) {
+    if (blank !== undefined) continue;
     if (text === ';') {
       if (start < 0) continue;
       if (!isTrigger || (last === 'END' && beforeLast === ';')) {
@@ -38,13 +39,13 @@ export function splitStatements(sql: string): readonly SqlStatement[] {
     } else if (start < 0) {
       start = index;
     }
-    const word = text.toUpperCase();
     if (words.length < 4) {
-      words.push(word);
-      if (/^CREATE (?:TEMP |TEMPORARY )?TRIGGER\b/.test(words.join(' '))) isTrigger = true;
+      words.push(text.toUpperCase());
+      isTrigger ||= words[0] === 'CREATE' && trigger.test(words.join(' '));
     }
+    if (!isTrigger) continue;
     beforeLast = last;
-    last = word;
+    last = text.toUpperCase();
   }
   finish(sql.length);
   return statements;

@@ -18,7 +18,7 @@ export interface SqliteGroup {
   readonly onBegun: (order: HostOrder) => void;
 }
 
-/** Cancelling arrives between two steps, once in so many milliseconds. */
+/** Cancelling arrives between two steps, once in so many milliseconds: looking takes longer than a small step. */
 const yieldEveryMs = 40;
 
 export async function runSqliteGroup(group: SqliteGroup): Promise<GroupEnd> {
@@ -43,16 +43,13 @@ export async function runSqliteGroup(group: SqliteGroup): Promise<GroupEnd> {
   let running = first;
   try {
     connection.begin();
-    let yieldedAt = performance.now();
+    let yieldedAt = Number.NEGATIVE_INFINITY;
     for (const { order, script } of steps) {
       running = order;
       if (performance.now() - yieldedAt > yieldEveryMs) {
         await yieldToEvents();
         yieldedAt = performance.now();
-      }
-      if (group.isOver()) {
-        connection.rollback();
-        return 'not-begun';
+        if (group.isOver()) return notBegun(connection);
       }
       group.onBegun(order);
       const failed = runStatements(order, connection, script);
@@ -63,6 +60,7 @@ export async function runSqliteGroup(group: SqliteGroup): Promise<GroupEnd> {
       const failed = danglingRows(rebuild, connection, watch);
       if (failed !== null) return takenBack(connection, rebuild, failed);
     }
+    if (group.isOver()) return notBegun(connection);
     connection.commit();
     return 'done';
   } catch (error) {
@@ -70,6 +68,11 @@ export async function runSqliteGroup(group: SqliteGroup): Promise<GroupEnd> {
   } finally {
     watch?.restore();
   }
+}
+
+function notBegun(connection: Connection): GroupEnd {
+  connection.rollback();
+  return 'not-begun';
 }
 
 function takenBack(connection: Connection, order: HostOrder, failed: Failure): GroupEnd {
