@@ -144,7 +144,12 @@ const probe = forms([
 export const upgradeConfig = exact({
   product: say('What is upgraded, for people.', text('the name of the product')),
   root: optional(say('Installation root, relative to this file. Default: the folder of this file.', path())),
-  version: say('Where the installed version is read and written.', versionSource),
+  version: optional(
+    say(
+      'Where the installed version is read and written. Required, but where there are ladders: then { journal: true } is the default.',
+      versionSource,
+    ),
+  ),
   migrations: optional(say('Folder of vX_to_vY folders, relative to this file. Default: ./migrations.', path())),
   ladders: optional(say('Flat numbered sequences of steps.', mapOf(ladder, 'a map of ladder names'))),
   state: optional(say('Journal, lock, run logs, undo data. Default: .upgrade.', path())),

@@ -61,6 +61,7 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
 type InRoot = (relative: string) => string;
 
 function versionSource(text: UpgradeConfigText['version'], inRoot: InRoot): VersionSource {
+  if (text === undefined) return { kind: 'journal' };
   if ('file' in text) return { kind: 'file', file: inRoot(text.file) };
   if ('json' in text) return { kind: 'json', file: inRoot(text.json), pointer: text.pointer ?? '/version' };
   if ('command' in text) return { kind: 'command', command: text.command };

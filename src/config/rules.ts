@@ -19,7 +19,7 @@ export function configRules(text: UpgradeConfigText, config: Config, source: Yam
     isHidden: (path) => source.isHidden(path),
     keysAt: (path) => keysAt(source.value, path),
   };
-  return [...nameRules(context), ...serviceRules(context), ...placeRules(context), ...valueRules(context)];
+  return [...versionRule(context), ...nameRules(context), ...serviceRules(context), ...placeRules(context), ...valueRules(context)];
 }
 
 function keysAt(value: unknown, path: Path): readonly string[] {
@@ -28,6 +28,13 @@ function keysAt(value: unknown, path: Path): readonly string[] {
     value,
   );
   return typeof at === 'object' && at !== null ? Object.keys(at) : [];
+}
+
+/** Ladders need no version. */
+function versionRule({ of, place, keysAt: keys }: RuleContext): readonly Failure[] {
+  if (keys([]).includes('version') || keys(['ladders']).length > 0) return [];
+  const expected = 'a map with one of the keys file, json, command, journal';
+  return [failure('MISSING_KEY', { of, key: 'version', expected }, place(['version'], 'key'))];
 }
 
 function nameRules(context: RuleContext): readonly Failure[] {

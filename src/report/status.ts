@@ -40,6 +40,8 @@ export function renderStatus(
   const { product, version, run, lock, lastRun, backups, ladders, problems = [] } = status;
   const label = (name: string, text: string) => labelled(name, text, columns, ink.quiet);
   const upToDate = status.state === 'up-to-date' ? `  ${ink.quiet('up to date')}` : '';
+  // Of ladders alone, which have none to be known.
+  const isVersionless = version === null && ladders.length > 0 && status.pending.length === 0 && problems.length === 0;
   const [newest] = backups;
   const facts = [
     ...(lastRun === null || lastRun.id === run?.id
@@ -53,7 +55,7 @@ export function renderStatus(
     ),
   ];
   return [
-    `${ink.strong(`${product} is at ${version ?? 'an unknown version'}`)}${upToDate}`,
+    `${ink.strong(isVersionless ? product : `${product} is at ${version ?? 'an unknown version'}`)}${upToDate}`,
     ...runLines(run, lock, ink, columns),
     ...(problems.length === 0 ? [] : ['', ...renderFailures(problems, { ink, columns })]),
     ...pendingLines(status, ink, columns),

@@ -84,6 +84,12 @@ verify:
   });
 });
 
+test('ladders need no version: it is the journal then; everything else needs one', async () => {
+  const root = makeTree({ 'upgrade.yaml': 'product: x\nladders: { l: { dir: db } }\n', 'none/upgrade.yaml': 'product: x\n' });
+  expect((await loadConfig({ cwd: root, env: {} })).version).toEqual({ kind: 'journal' });
+  await expect(loadConfig({ cwd: path.join(root, 'none'), env: {} })).rejects.toThrow('"version" is missing');
+});
+
 describe('where things are', () => {
   test('the nearest upgrade.yaml counts, walking up', async () => {
     const root = realpathSync(makeTree({ 'upgrade.yaml': minimal, 'a/upgrade.yaml': minimal, 'a/b/c/_': '' }));
