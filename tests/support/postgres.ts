@@ -36,6 +36,12 @@ export function programs(): string | null {
   return versions.map((version) => path.join(base, version, 'bin')).find((bin) => existsSync(path.join(bin, 'initdb'))) ?? null;
 }
 
+// Here, not where a server is started: a hook that is added while another one runs is never called.
+const ended: (() => void)[] = [];
+afterAll(() => {
+  for (const end of ended.splice(0)) end();
+});
+
 /** Call it once per file, inside a `beforeAll`. Fast and unsafe by default: `durable` syncs every commit as a real server does. */
 export async function startPostgres({ durable = false }: { readonly durable?: boolean } = {}): Promise<TestPostgres> {
   const bin = programs();
@@ -72,7 +78,7 @@ export async function startPostgres({ durable = false }: { readonly durable?: bo
   const start = (): void => run('pg_ctl', '-D', data, '-w', '-t', '120', '-l', path.join(dir, 'log'), 'start');
   const stop = (mode: 'fast' | 'immediate' = 'immediate'): void => run('pg_ctl', '-D', data, '-w', '-t', '120', '-m', mode, 'stop');
   start();
-  afterAll(() => {
+  ended.push(() => {
     if (existsSync(path.join(data, 'postmaster.pid'))) stop();
     rmSync(dir, { recursive: true, force: true });
   });
