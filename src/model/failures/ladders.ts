@@ -111,7 +111,7 @@ export const ladderFailures = {
   }),
   LADDER_ABOVE: ({ ladder, height, wanted }: { ladder: string; height: number; wanted: number }) => ({
     message: `Ladder ${ladder} stands at ${height}, above ${wanted}.`,
-    hint: `"upgrade down ${wanted}" climbs down.`,
+    hint: `"upgrade down ${wanted} --ladder ${ladder}" climbs down.`,
   }),
   LADDER_CHECKSUM_ACCEPTED: ({ ladder, steps }: { ladder: string; steps: readonly string[] }) => ({
     message: `Edited after they were applied, and accepted so, of ladder ${ladder}: ${shown(steps)}.`,

@@ -30,7 +30,7 @@ export const stepFailures = {
   }),
   STEP_FAILED: ({ step, direction, how }: Half & { how: OwnEnd }) => ({
     message: `${half(step, direction)} ${ownEnd(how)}`,
-    hint: ownEndHint(how),
+    hint: ownEndHint(how, direction),
   }),
   STEP_THREW_NO_ERROR: ({ step, direction, value }: Half & { value: string }) => ({
     message: `${half(step, direction)} threw something that is not an Error: ${value}`,
@@ -242,7 +242,9 @@ function ownEnd(how: OwnEnd): string {
   }
 }
 
-function ownEndHint(how: OwnEnd): string {
+function ownEndHint(how: OwnEnd, direction: Half['direction']): string {
+  if (direction === 'backward')
+    return 'The copy of the step that was applied is what runs backward: correcting the file does not change it. Mend what keeps it from working, or restore a backup ("upgrade backup list").';
   if (how.kind === 'statement')
     return 'Correct the statement and run the upgrade again. What the step had changed in the database was taken back.';
   if (how.kind === 'exit-code' && how.code === 127)
