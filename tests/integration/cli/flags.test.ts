@@ -46,6 +46,11 @@ test.each([
   'follow',
   'new',
   'adopt',
+  'up',
+  'down',
+  'redo',
+  'baseline',
+  'boot',
   'backup',
   'backup list',
   'backup create',
@@ -90,6 +95,11 @@ test('help lists every command of this release and none of a later one', async (
     'backup',
     'new',
     'adopt',
+    'up',
+    'down',
+    'redo',
+    'baseline',
+    'boot',
     'help',
   ]);
 });
