@@ -6,9 +6,9 @@ import { attemptsWithoutProgress, isProgress, noteProgress } from '../../phases/
 import { copiesDir } from '../../phases/discovery.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
-import { fail, messageOf, UpgradeError } from '../model/failure.ts';
+import { fail, failuresOf, messageOf, UpgradeError } from '../model/failure.ts';
 import { climbsOf, type Plan, type Transition } from '../model/plan.ts';
-import type { Journal } from '../model/ports.ts';
+import type { EventSink, Journal } from '../model/ports.ts';
 import type { RunRecord, StepRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { currentHolder } from './journal-target.ts';
@@ -91,6 +91,16 @@ export async function resumedRun(
   const plan = readPlan(config, run, kept);
   if (course === 'backward' || run.course === 'backwards') refuseUndoingElsewhere(plan, records);
   if (isUnattended) refuseRunningElsewhere(plan, records);
+  const noteProgressOrTell = async (journal: Journal, events: EventSink): Promise<void> => {
+    try {
+      await noteProgress({ journal }, run, await markOf(config, plan, run.id, records));
+    } catch (error) {
+      // A database that is noise by now must not stand in the way of whoever puts it back: the attempt just counts.
+      const [problem] = failuresOf(error);
+      if (problem === undefined || problem.code.startsWith('JOURNAL_')) throw error;
+      events.emit({ type: 'warning', message: `How far the run had come cannot be read: ${problem.message}` });
+    }
+  };
   return {
     plan,
     runId: run.id,
@@ -112,7 +122,7 @@ export async function resumedRun(
       if (open.attempts !== run.attempts || open.course !== run.course) throw fail('RUN_UNFINISHED', open);
       await journal.takeUp(run.id, { host: os.hostname(), pid: process.pid, isAskedFor: course === 'backward' });
       events.emit({ type: 'run-started', product: run.product, from: run.from, to: run.to, steps: countSteps(plan), resumed: true });
-      if (run.course === 'forwards') await noteProgress({ journal }, run, await markOf(config, plan, run.id, records));
+      if (run.course === 'forwards' && course !== 'backward') await noteProgressOrTell(journal, events);
       return { kind: 'go', isTriedTooOften: (await attemptsWithoutProgress({ journal }, run)) >= mostForwardAttempts };
     },
   };
