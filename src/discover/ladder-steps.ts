@@ -196,7 +196,8 @@ function helperFiles({ entries, trust }: Folder, { dir }: LadderStepsRequest, pr
       !entry.isDirectory() &&
       !/^\d|^\./.test(entry.name) &&
       besides.test(entry.name) &&
-      statSync(path.join(dir, entry.name)).size <= besidesLimit;
+      // A link that leads nowhere is nobody's helper.
+      (statSync(path.join(dir, entry.name), { throwIfNoEntry: false })?.size ?? Infinity) <= besidesLimit;
     if (isShared || isBeside) walk(entry, entry.name);
   }
   return found;

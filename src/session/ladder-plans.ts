@@ -190,8 +190,8 @@ export function climbOf(
   const fromHeight = heightAfter(state, before, direction);
   const toHeight = heightAfter(state, [...before, ...numbers], direction);
   return {
-    // A name of its own in the run's folder, however often the ladder is climbed in one plan.
-    id: `${name}@${direction === 'up' ? toHeight : `${fromHeight}-down`}`,
+    // A name of its own in the run's folder, however often the ladder is climbed in one plan. Not the height: steps that came late leave it as it is.
+    id: `${name}@${direction === 'up' ? (numbers.at(-1) ?? toHeight) : `${numbers[0] ?? fromHeight}-down`}`,
     from: null,
     to: null,
     dir,

@@ -1,4 +1,6 @@
 // Ladders and versions: `transition.yaml` names heights, so that an upgrade climbs them, and a rollback or a downgrade climbs them down.
+import { readdirSync, rmSync, symlinkSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeLadderHome, table } from './scratch.ts';
 
@@ -48,6 +50,21 @@ describe('an upgrade', () => {
     expect(home.query('SELECT id FROM a')).toEqual([{ id: 41 }]);
     expect(await home.heights()).toEqual({ main: 1 });
     expect(home.read('VERSION')).toBe('0.1.0\n');
+  });
+
+  test('keeps the copies of each climb apart, also of steps that came late and leave the height as it is', async () => {
+    const home = makeLadderHome(config, { ...files, 'db/002_b.sql': '', 'db/003_c.sql': '' });
+    for (const late of ['db/002_b.sql', 'db/003_c.sql']) rmSync(path.join(home.root, late));
+    await home.upgrade('up');
+    home.write('db/002_b.sql', table('b'));
+    home.write('db/003_c.sql', table('c'));
+    // What leads nowhere is nobody's helper.
+    symlinkSync('nowhere', path.join(home.root, 'db/gone.json'));
+    expect((await home.upgrade('--out-of-order', '--json')).json()).toMatchObject({ outcome: 'committed' });
+    expect(home.tables()).toEqual(['a', 'b', 'c', 'd']);
+    const runs = path.join(home.root, '.upgrade/runs');
+    const folders = readdirSync(path.join(runs, readdirSync(runs).toSorted().at(-1) ?? '', 'steps')).filter((name) => name.includes('@'));
+    expect(folders.toSorted()).toEqual(['main@2', 'main@3']);
   });
 
   test('leaves a ladder alone that stands higher already', async () => {
