@@ -1,10 +1,11 @@
-// Archives what the config and the steps name, reads it back, and records it.
-// Given the plan; promises that a verified backup of this run exists, and that it holds the installation as it is before the first step: one
-// that an earlier attempt made is good only as long as nobody has changed anything since.
+// Stops the services that must not run during the upgrade, archives what the config and the steps name, reads it back, and records it.
+// Given the plan; promises that a verified backup of this run exists, and that it holds the installation as it is before the first step, all
+// of one moment: one that an earlier attempt made is good only as long as nobody has changed anything since.
 import { failuresOf } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
-import { rememberServices } from './stopping.ts';
+import { restartServices } from './restart.ts';
+import { rememberServices, stopServices } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'backups' | 'events' | 'services'>;
 
@@ -12,8 +13,17 @@ export async function backup(ports: Needs, run: RunContext): Promise<void> {
   // As early as this: a machine that reboots during a long backup must not have its services taken for ones that did not run before.
   await rememberServices(ports, run);
   const known = await backupOfRun(ports, run.id);
-  if (known !== null && ((await hasBegunSteps(ports, run.id)) || (await isUpToDate(ports, known)))) return;
+  const hasBegun = await hasBegunSteps(ports, run.id);
+  if (known !== null && hasBegun) return;
+  if (!hasBegun) await stopServices(ports, run, run.signal);
+  if (known !== null && (await isUpToDate(ports, known))) return;
   await replace(ports, run, known);
+}
+
+/** For a run that ends before its first step: what it stopped for the backup runs again, and stays well. */
+export async function startAgain(ports: Pick<Ports, 'journal' | 'events' | 'services'>, run: RunContext): Promise<void> {
+  const stopped = (await ports.journal.effects(run.id)).flatMap(({ key }) => (key.startsWith('stop:') ? [key.slice('stop:'.length)] : []));
+  await restartServices(ports, run, new Set(stopped), { key: 'put-back' });
 }
 
 /** A backup of the installation as it is now, in place of the run's earlier one where that says something else. */

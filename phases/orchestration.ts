@@ -30,9 +30,8 @@ export async function orchestration(ports: Needs, run: RunContext, options: { re
   await rememberServices(ports, run);
   // A resume that finds every step applied must not stop what an earlier attempt has started again.
   if (orders.some(({ step }) => records.get(step.id)?.status !== 'applied')) {
-    await stopServices(ports, run, run.signal);
-    // What services wrote between the backup and their end is in no backup yet, and a rollback would take it back.
-    if ((await ports.journal.effects(run.id)).some(({ key }) => key.startsWith('stop:'))) await backup(ports, run);
+    // They were stopped before the backup. What one that somebody started since has written is in no backup yet, and a rollback would take it back.
+    if ((await stopServices(ports, run, run.signal)).length > 0) await backup(ports, run);
   }
   let transition = '';
   const unrecorded: Unrecorded = { outcomes: [] };

@@ -195,7 +195,7 @@ async function checkOldVersion(ports: Needs, run: RunContext): Promise<void> {
 }
 
 /** For what helps a rollback but must not keep it from going on. */
-async function tellFailures({ events }: Needs, attempt: () => Promise<void>): Promise<void> {
+async function tellFailures({ events }: Needs, attempt: () => Promise<unknown>): Promise<void> {
   try {
     await attempt();
   } catch (error) {

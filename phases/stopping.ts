@@ -12,10 +12,16 @@ export async function rememberServices({ journal, services }: Needs, run: RunCon
   await journal.rememberServices(run.id, Object.fromEntries(states));
 }
 
-export async function stopServices({ journal, events, services }: Needs, run: RunContext, signal?: AbortSignal): Promise<void> {
+/** Gives the names of those that still ran. */
+export async function stopServices(
+  { journal, events, services }: Needs,
+  run: RunContext,
+  signal?: AbortSignal,
+): Promise<readonly string[]> {
   const all = Object.values(run.config.services);
   const before = await journal.servicesBefore(run.id);
   const wanted = all.filter(({ name, stopDuringUpgrade }) => stopDuringUpgrade && before[name]?.isRunning === true).map(({ name }) => name);
+  const stopped: string[] = [];
   for (const wave of dependencyWaves(all, wanted).toReversed()) {
     await Promise.all(
       wave.map(async (service) => {
@@ -26,7 +32,9 @@ export async function stopServices({ journal, events, services }: Needs, run: Ru
         await services.stop(service, signal);
         await journal.settle(run.id, `stop:${service.name}`, null);
         events.emit({ type: 'service', service: service.name, action: 'stopped' });
+        stopped.push(service.name);
       }),
     );
   }
+  return stopped;
 }

@@ -40,7 +40,7 @@ const database = forms([
 const serviceName = () => text('the name of a service');
 const everyService = {
   after: optional(say('Services that are restarted before this one.', listOf(serviceName(), 'a list of service names'))),
-  stopDuringUpgrade: optional(say('Stop it before the first step and start it after the last. Default: false.', flag())),
+  stopDuringUpgrade: optional(say('Stop it before the backup and start it after the last step. Default: false.', flag())),
   timeout: optional(say('How long it may take to be well again. Default: 60s.', duration())),
   stableFor: optional(say('How long it must stay well to count. Default: 3s.', duration())),
 };

@@ -10,6 +10,8 @@ export type Phases = { readonly [P in Exclude<PhaseName, 'preflight' | 'rollback
   readonly rollback: (cause: Failure | null) => Promise<void>;
   /** In place of the rollback, for a run that keeps what is done. */
   readonly keep: (cause: Failure | null) => Promise<void>;
+  /** What was stopped for the backup of a run that is refused. */
+  readonly startAgain: () => Promise<void>;
 };
 
 export interface MachineRun {
@@ -41,6 +43,7 @@ export async function runMachine({ input, phases, onFailures }: MachineRun): Pro
       commit: actor('commit', phases.commit),
       rollback: actor('rollback', phases.rollback),
       keep: actor('rollback', phases.keep),
+      startAgain: actor('backup', phases.startAgain),
     },
   });
   const running = createActor(machine, { input });

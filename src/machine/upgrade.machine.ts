@@ -71,6 +71,7 @@ export const upgradeMachine = setup({
     commit: placeholder<void>(),
     rollback: placeholder<void>(),
     keep: placeholder<void>(),
+    startAgain: placeholder<void>(),
   },
   guards: {
     rollbackHasBegun: ({ context }) => context.course === 'backwards',
@@ -126,7 +127,7 @@ export const upgradeMachine = setup({
           { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
-          { target: 'refused', actions: 'recordFailure' },
+          { target: 'startingAgain', actions: 'recordFailure' },
         ],
       },
     },
@@ -140,7 +141,7 @@ export const upgradeMachine = setup({
           { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { guard: 'wasAskedToStop', target: 'rollingBack', actions: 'recordFailure' },
           { guard: 'hasTouchedInstallation', target: 'rollingBack', actions: 'recordFailure' },
-          { target: 'refused', actions: 'recordFailure' },
+          { target: 'startingAgain', actions: 'recordFailure' },
         ],
       },
     },
@@ -191,6 +192,15 @@ export const upgradeMachine = setup({
           { guard: 'keepsWhatIsDone', target: 'keeping', actions: 'recordFailure' },
           { target: 'rollingBack', actions: 'recordFailure' },
         ],
+      },
+    },
+    // Nothing was changed, but services were stopped for the backup. One that does not come up again is no installation as it was.
+    startingAgain: {
+      invoke: {
+        src: 'startAgain',
+        input: ({ context }) => ({ failure: context.failure }),
+        onDone: 'refused',
+        onError: [{ guard: 'mustStopHere', target: 'halted' }, { target: 'rollingBack' }],
       },
     },
     rollingBack: {

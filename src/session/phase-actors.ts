@@ -1,5 +1,5 @@
 // The machine's phases as real ones: each tells when it begins and ends, is recorded in the journal, and gets only the ports it uses.
-import { backup } from '../../phases/backup.ts';
+import { backup, startAgain } from '../../phases/backup.ts';
 import { commit } from '../../phases/commit.ts';
 import { discovery } from '../../phases/discovery.ts';
 import { keep } from '../../phases/keeping.ts';
@@ -56,5 +56,6 @@ export function phaseActors({ run, events, clock, ports, preflight, canTurnBack 
     commit: forwards('commit', (open) => commit(open, run)),
     rollback: (cause) => recorded('rollback', 'backwards', cause, (open) => rollback(open, backwards, cause)),
     keep: (cause) => recorded('rollback', 'backwards', cause, (open) => keep(open, backwards, cause)),
+    startAgain: () => startAgain(ports(), backwards),
   };
 }

@@ -27,7 +27,11 @@ interface Told {
   readonly entered: readonly PhaseName[];
 }
 
-async function play(input: UpgradeInput, outcomes: Partial<Record<PhaseName, Ending>>): Promise<Told> {
+async function play(
+  input: UpgradeInput,
+  outcomes: Partial<Record<PhaseName, Ending>>,
+  startAgain: () => Promise<void> = async () => undefined,
+): Promise<Told> {
   const entered: PhaseName[] = [];
   const end = async (phase: PhaseName): Promise<void> => {
     entered.push(phase);
@@ -57,6 +61,7 @@ async function play(input: UpgradeInput, outcomes: Partial<Record<PhaseName, End
     commit: () => end('commit'),
     rollback: () => end('rollback'),
     keep: () => end('rollback'),
+    startAgain,
   };
   const failures: Failure[] = [];
   const output = await runMachine({ input, phases, onFailures: (_, problems) => failures.push(...problems) });
@@ -96,6 +101,15 @@ describe('a whole run', () => {
     const { output, entered } = await play(fresh, { [phase]: ending });
     expect(output.outcome).toBe(outcome);
     expect(entered.at(-1)).toBe(last);
+  });
+
+  test('is refused only when what was stopped for the backup runs again', async () => {
+    const down = async () => Promise.reject(new UpgradeError([failure('VERIFY_FAILED', { what: ['web'] })]));
+    expect(await play(fresh, { discovery: 'fails' }, down)).toMatchObject({
+      entered: ['preflight', 'backup', 'discovery', 'rollback'],
+      output: { outcome: 'rolled-back', failure: { phase: 'discovery' } },
+    });
+    expect((await play(fresh, { backup: 'fails', rollback: 'fails' }, down)).output.outcome).toBe('stranded');
   });
 
   test('is stranded where the rollback fails, and tells both failures', async () => {
@@ -156,6 +170,7 @@ describe('a resumed run', () => {
       commit: none,
       rollback: none,
       keep: none,
+      startAgain: none,
       ...phases,
     };
     expect((await runMachine({ input: resumed, phases: all, onFailures: () => undefined })).outcome).toBeNull();
