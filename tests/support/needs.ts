@@ -4,14 +4,21 @@ import { test } from 'vitest';
 
 /** Debian's package for each command that tests use. */
 const packages: Readonly<Record<string, string>> = {
+  busybox: 'busybox-static',
+  'dbus-daemon': 'dbus',
+  docker: 'docker.io',
+  'docker-compose': 'docker-compose',
+  dockerd: 'docker.io',
   flock: 'util-linux',
   'mkfs.ext4': 'e2fsprogs',
+  journalctl: 'systemd',
   mount: 'mount',
   psql: 'postgresql',
   python3: 'python3',
   rsync: 'rsync',
   sqlite3: 'sqlite3',
   strace: 'strace',
+  systemctl: 'systemd',
   tar: 'tar',
   unshare: 'util-linux',
   zstd: 'zstd',
