@@ -219,17 +219,45 @@ export interface Databases {
   check(): Promise<readonly Finding[]>;
 }
 
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
 export interface ServiceState {
   readonly isRunning: boolean;
   /** A value that changes when the process or container is a new one; `null` where it is not known. */
   readonly identity: string | null;
+  /** What only its kind understands, and needs to put the service back: whether a unit is enabled, which container it was. */
+  readonly kept?: Json;
+}
+
+/** One look at a service, for probes, for the soak and for `status`. */
+export interface ServiceSight {
+  readonly status: 'healthy' | 'running' | 'unhealthy' | 'stopped';
+  readonly identity: string | null;
+  /** What is wrong, to follow the service's name: `"bin/proxy health" exited with 1`. */
+  readonly account: string | null;
+}
+
+/** That a service comes up after another, and who says so: `after:`, or an engine's own setting. */
+export interface ServiceEdge {
+  readonly service: string;
+  readonly after: string;
+  /** For people: `depends_on of db in compose.yaml`. `null`: it is `after:` in upgrade.yaml. */
+  readonly source: string | null;
 }
 
 export interface ServiceControl {
-  inspect(service: ServiceConfig): Promise<ServiceState>;
+  inspect(service: ServiceConfig, signal?: AbortSignal): Promise<ServiceState>;
+  /** Never throws for a service that is not well; it does for an engine that cannot be asked. Over within `limitMs`. */
+  look(service: ServiceConfig, limitMs: number, signal?: AbortSignal): Promise<ServiceSight>;
   restart(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
   stop(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
   start(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
+  /** Makes the engines read again what steps (or a restore) changed: unit files. Before services are ordered, restarted or put back. Safe to repeat. */
+  reload(services: readonly ServiceConfig[], signal?: AbortSignal): Promise<void>;
+  /** Restores what starting and stopping do not: enabled, masked. Before the service is started or stopped. Safe to repeat. */
+  putBack(service: ServiceConfig, before: ServiceState, signal?: AbortSignal): Promise<void>;
+  /** What comes after what, of these services: `after:`, and what engines order by themselves. An engine that cannot be asked has no say. */
+  order(services: readonly ServiceConfig[], signal?: AbortSignal): Promise<readonly ServiceEdge[]>;
   /** Until it is a new process (another identity than `before`) and healthy for `stableFor`, or the deadline passes. Never throws for a service that is not well: see the report. */
   waitUntilWell(
     service: ServiceConfig,

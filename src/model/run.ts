@@ -74,6 +74,8 @@ export interface ServiceReport {
   readonly name: string;
   readonly status: 'healthy' | 'unhealthy' | 'running' | 'stopped' | 'not-restarted';
   readonly durationMs: number;
+  /** Where nothing was done, or not the usual: why. */
+  readonly why?: string;
   readonly failure?: Failure;
 }
 

@@ -1,14 +1,15 @@
-// One controller per kind of service. A new kind is one file and one line here; until then the preflight refuses configs that use it.
+// One controller per kind of service, loaded only where a service is of that kind. A new kind is a folder and one case here.
 import type { ServiceConfig } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
+import type { Finding } from '../model/plan.ts';
 import type { Clock, ServiceState } from '../model/ports.ts';
-import { createCommandController } from './command-controller.ts';
 
 export type ServiceKind = ServiceConfig['kind'];
 export type ServiceOf<K extends ServiceKind> = Extract<ServiceConfig, { readonly kind: K }>;
 
 /** One service, as its kind sees it. Waiting, stability, events and scrubbing are the same for all and live in `service-control.ts`. */
 export interface ServiceController {
+  /** With `kept`, where putting it back needs more than starting and stopping. */
   inspect(signal?: AbortSignal): Promise<ServiceState>;
   /** Each throws when the command, or the daemon behind it, refuses; none waits until the service is well. */
   restart(signal?: AbortSignal): Promise<void>;
@@ -20,6 +21,25 @@ export interface ServiceController {
   lastOutput(): Promise<readonly string[]>;
   /** Whether anything at all tells that the service runs. */
   readonly isObservable: boolean;
+  /** Restores what starting and stopping do not, from `before.kept`. Safe to repeat. */
+  putBack?(before: ServiceState, signal?: AbortSignal): Promise<void>;
+  /** Makes the engine read again what was changed on disk. Safe to repeat. */
+  reload?(signal?: AbortSignal): Promise<void>;
+  /**
+   * Calls `onEvent` whenever the engine tells that the service may have changed, until `signal` is aborted. May end, or never call: the
+   * service is looked at now and then all the same.
+   */
+  watch?(onEvent: () => void, signal: AbortSignal): Promise<void>;
+  /** What the engine orders by itself. */
+  ordering?(signal?: AbortSignal): Promise<EngineOrdering>;
+}
+
+/** Names are the engine's, with the engine before them, so that those of two engines never meet: `systemd:user:api.service`, `compose:shop:db`. */
+export interface EngineOrdering {
+  /** What the engine knows this service by. */
+  readonly names: readonly string[];
+  /** What it starts before this service. Names that no service of the config has are nobody's concern. */
+  readonly after: readonly { readonly name: string; readonly source: string }[];
 }
 
 export type Health =
@@ -34,32 +54,23 @@ export interface ControllerContext {
   readonly clock: Clock;
 }
 
-type Controllers = { readonly [K in ServiceKind]: ((service: ServiceOf<K>, context: ControllerContext) => ServiceController) | null };
-
-export const controllers: Controllers = {
-  command: createCommandController,
-  systemd: null,
-  docker: null,
-  compose: null,
-};
-
-/** Throws SERVICE_KIND_UNSUPPORTED. */
-export function controllerOf(service: ServiceConfig, context: ControllerContext): ServiceController {
-  const controller = bind(service, context);
-  if (controller === undefined) throw fail('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind });
-  return controller;
+/** What one kind gives. */
+export interface KindOfService<K extends ServiceKind> {
+  readonly create: (service: ServiceOf<K>, context: ControllerContext) => ServiceController;
+  /** What speaks against controlling these services, and what is to be known of the engine behind them. All at once; reads only, starts nothing. */
+  readonly findings: (services: readonly ServiceOf<K>[], context: ControllerContext) => Promise<readonly Finding[]>;
 }
 
-/** A switch, because it is what makes the compiler see that the service is of the controller's kind. */
-function bind(service: ServiceConfig, context: ControllerContext): ServiceController | undefined {
+export const serviceKinds = ['command', 'systemd', 'docker', 'compose'] as const satisfies readonly ServiceKind[];
+
+/** Throws SERVICE_KIND_UNSUPPORTED. A switch, because it is what makes the compiler see that the service is of the controller's kind. */
+export async function controllerOf(service: ServiceConfig, context: ControllerContext): Promise<ServiceController> {
   switch (service.kind) {
     case 'command':
-      return controllers.command?.(service, context);
+      return (await import('./command/kind.ts')).command.create(service, context);
     case 'systemd':
-      return controllers.systemd?.(service, context);
     case 'docker':
-      return controllers.docker?.(service, context);
     case 'compose':
-      return controllers.compose?.(service, context);
+      throw fail('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind });
   }
 }

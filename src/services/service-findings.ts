@@ -1,65 +1,33 @@
-// What the preflight can tell of the services without touching them: kinds that nobody controls yet, commands that are not there.
-import { access, constants, stat } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
-import type { Config } from '../model/config.ts';
+// What the preflight can tell of the services without touching them, kind by kind: engines, commands, units, containers.
+import type { Config, ServiceConfig } from '../model/config.ts';
 import { failure } from '../model/failure.ts';
-import type { Failure } from '../model/failure.ts';
-import type { Finding, FindingLevel } from '../model/plan.ts';
-import { controllers } from './registry.ts';
-import type { ServiceOf } from './registry.ts';
+import type { Finding } from '../model/plan.ts';
+import type { Clock } from '../model/ports.ts';
+import { finding } from './finding.ts';
+import type { ControllerContext, ServiceKind, ServiceOf } from './registry.ts';
+import { serviceKinds } from './registry.ts';
 
-const actions = ['restart', 'stop', 'start', 'health', 'status'] as const;
-
-/** All findings at once, in the order of the config. Reads, writes nothing, starts nothing. */
-export async function serviceFindings(config: Pick<Config, 'root' | 'services'>): Promise<readonly Finding[]> {
-  const perService = Object.values(config.services).map(async (service) => {
-    if (controllers[service.kind] === null)
-      return [finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind }))];
-    return service.kind === 'command' ? commandFindings(service, config.root) : [];
-  });
-  return (await Promise.all(perService)).flat();
+/** All findings at once. Reads, writes nothing, starts nothing; engines that no service of the config needs are not asked. */
+export async function serviceFindings(
+  { root, state, services }: Pick<Config, 'root' | 'state' | 'services'>,
+  clock: Clock,
+): Promise<readonly Finding[]> {
+  const all = Object.values(services);
+  return (await Promise.all(serviceKinds.map((kind) => findingsOf(kind, all, { root, state, clock })))).flat();
 }
 
-async function commandFindings(service: ServiceOf<'command'>, root: string): Promise<readonly Finding[]> {
-  const { name, commands, pidFile } = service;
-  const findings: Finding[] = [];
-  if (commands.restart === null && (commands.stop === null || commands.start === null)) {
-    findings.push(finding('block', failure('SERVICE_ACTION_MISSING', { service: name, action: 'restart' })));
-  }
-  if (service.stopDuringUpgrade && commands.stop === null)
-    findings.push(finding('block', failure('SERVICE_ACTION_MISSING', { service: name, action: 'stop' })));
-  if (commands.health === null && commands.status === null && pidFile === null)
-    findings.push(finding('warn', failure('SERVICE_NOT_OBSERVABLE', { service: name })));
-  for (const action of actions) {
-    const executable = commands[action]?.[0];
-    if (executable === undefined) continue;
-    const problem = await executableProblem(executable, root);
-    if (problem !== null)
-      findings.push(finding('block', failure('SERVICE_EXECUTABLE_MISSING', { service: name, action, executable, problem })));
-  }
-  return findings;
-}
-
-/** As the kernel looks it up: a name with a slash from the root, another one along PATH. */
-async function executableProblem(executable: string, root: string): Promise<string | null> {
-  if (executable.includes('/')) return fileProblem(resolve(root, executable));
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    if (folder !== '' && (await fileProblem(join(folder, executable))) === null) return null;
-  }
-  return 'no folder of PATH has it';
-}
-
-async function fileProblem(file: string): Promise<string | null> {
-  try {
-    if (!(await stat(file)).isFile()) return 'that is not a file';
-    await access(file, constants.X_OK);
-    return null;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return code === 'EACCES' ? 'it is not executable' : 'there is no such file';
+async function findingsOf(kind: ServiceKind, all: readonly ServiceConfig[], context: ControllerContext): Promise<readonly Finding[]> {
+  if (!all.some((service) => service.kind === kind)) return [];
+  switch (kind) {
+    case 'command':
+      return (await import('./command/kind.ts')).command.findings(all.filter(isOf(kind)), context);
+    case 'systemd':
+    case 'docker':
+    case 'compose':
+      return all.filter(isOf(kind)).map(({ name }) => finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: name, kind })));
   }
 }
 
-function finding(level: FindingLevel, { code, message, hint }: Failure): Finding {
-  return { level, code, message, hint };
+function isOf<K extends ServiceKind>(kind: K): (service: ServiceConfig) => service is ServiceOf<K> {
+  return (service): service is ServiceOf<K> => service.kind === kind;
 }

@@ -28,7 +28,8 @@ interface Spell {
 }
 
 const shortestPauseMs = 50;
-const longestPauseMs = 1_000;
+/** Also where an engine tells of its events: they may get lost. Short enough to see a service within a quarter of a second of becoming healthy. */
+const longestPauseMs = 200;
 /** A service that came up and went down this often is in a loop, and waiting longer does not help it. */
 const mostSpells = 4;
 /** How long a service that had been well may be gone before it counts as dead: somebody may be starting it again. */
@@ -48,36 +49,70 @@ export async function waitUntilWell(
     ...(problem === undefined ? {} : { failure: await withOutput(problem, log, controller) }),
   });
 
-  let spell: Spell | null = null;
-  let spells = 0;
-  let lastSpell: { readonly lastedMs: number; readonly endedAt: number } | null = null;
-  let pause = shortestPauseMs;
-  for (;;) {
-    if (signal?.aborted === true) return report('unhealthy', cancelled(signal));
-    const sight = await lookAt(controller, before, Math.max(deadline - clock.monotonic(), shortestPauseMs * 10), signal).catch(
-      (error: unknown) => failuresOf(error),
-    );
-    const now = clock.monotonic();
-    if ('length' in sight) return report('unhealthy', sight[0]);
-
-    if (sight.state !== 'well' || spell?.identity !== sight.identity) {
-      if (spell !== null) lastSpell = { lastedMs: now - spell.since, endedAt: now };
-      spell = sight.state === 'well' ? { since: now, identity: sight.identity } : null;
-      if (spell !== null) spells += 1;
-    }
-    if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs)
-      return report(sight.hasHealth ? 'healthy' : 'running');
-
-    const isDead =
-      sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
-    if (isDead || spells >= mostSpells || (spell === null && now >= deadline)) {
-      const { status, problem, log } = account(service, sight, spells, lastSpell?.lastedMs ?? null);
-      return report(status, problem, log);
-    }
-    // A service that is well is watched closely: a short death between two looks shows as another identity only where it has one.
-    pause = spell === null ? Math.min(pause * 1.5, longestPauseMs) : Math.min(250, Math.max(shortestPauseMs, service.stableForMs / 10));
-    await clock.sleep(pause, signal).catch(() => undefined);
+  const bell = listen(controller, signal);
+  try {
+    return await watch();
+  } finally {
+    bell.silence();
   }
+
+  async function watch(): Promise<ServiceReport> {
+    let spell: Spell | null = null;
+    let spells = 0;
+    let lastSpell: { readonly lastedMs: number; readonly endedAt: number } | null = null;
+    let pause = shortestPauseMs;
+    for (;;) {
+      if (signal?.aborted === true) return report('unhealthy', cancelled(signal));
+      // What happens from here on may not be in what is seen.
+      const change = bell.next();
+      const sight = await lookAt(controller, before, Math.max(deadline - clock.monotonic(), shortestPauseMs * 10), signal).catch(
+        (error: unknown) => failuresOf(error),
+      );
+      const now = clock.monotonic();
+      if ('length' in sight) return report('unhealthy', sight[0]);
+
+      if (sight.state !== 'well' || spell?.identity !== sight.identity) {
+        if (spell !== null) lastSpell = { lastedMs: now - spell.since, endedAt: now };
+        spell = sight.state === 'well' ? { since: now, identity: sight.identity } : null;
+        if (spell !== null) spells += 1;
+      }
+      if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs)
+        return report(sight.hasHealth ? 'healthy' : 'running');
+
+      const isDead =
+        sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
+      if (isDead || spells >= mostSpells || (spell === null && now >= deadline)) {
+        const { status, problem, log } = account(service, sight, spells, lastSpell?.lastedMs ?? null);
+        return report(status, problem, log);
+      }
+      // A service that is well is watched closely: a short death between two looks shows as another identity only where it has one.
+      pause = spell === null ? Math.min(pause * 1.5, longestPauseMs) : Math.min(250, Math.max(shortestPauseMs, service.stableForMs / 10));
+      await pauseUnless(change, pause);
+    }
+  }
+
+  async function pauseUnless(change: Promise<void>, pauseMs: number): Promise<void> {
+    const over = new AbortController();
+    const until = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+    await Promise.race([change, clock.sleep(pauseMs, until).catch(() => undefined)]);
+    over.abort();
+  }
+}
+
+/** Rings when the engine tells that something happened to the service. Never fails: without it the service is looked at now and then. */
+function listen(
+  { watch }: ServiceController,
+  signal: AbortSignal | undefined,
+): { readonly next: () => Promise<void>; readonly silence: () => void } {
+  const over = new AbortController();
+  let waiting = Promise.withResolvers<void>();
+  const ring = (): void => {
+    waiting.resolve();
+    waiting = Promise.withResolvers<void>();
+  };
+  const until = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  void watch?.(ring, until).catch(() => undefined);
+  return { next: () => waiting.promise, silence: () => over.abort() };
 }
 
 async function lookAt(controller: ServiceController, before: ServiceState | null, limitMs: number, signal?: AbortSignal): Promise<Sight> {

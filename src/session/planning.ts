@@ -95,7 +95,7 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
 export async function findingsFor(config: Config, adapters: ReadingPorts, plan: PreparedPlan): Promise<readonly Finding[]> {
   const [appliedSteps, services] = await Promise.all([
     readJournal(config, async (journal) => (await journal?.appliedSteps()) ?? []),
-    serviceFindings(config),
+    serviceFindings(config, adapters.clock),
   ]);
   const facts: PreflightFacts = {
     plan,

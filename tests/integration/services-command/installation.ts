@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceConfig } from '../../../src/model/config.ts';
 import type { ServiceControl } from '../../../src/model/ports.ts';
-import { processIdentity } from '../../../src/services/process-identity.ts';
+import { processIdentity } from '../../../src/services/command/process-identity.ts';
 import { createServiceControl } from '../../../src/services/service-control.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 

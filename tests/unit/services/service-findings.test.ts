@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ServiceConfig } from '../../../src/model/config.ts';
 import { serviceFindings } from '../../../src/services/service-findings.ts';
+import { systemClock } from '../../../src/system-clock.ts';
 
 const common = { after: [], stopDuringUpgrade: false, timeoutMs: 1_000, stableForMs: 100 };
 const none = { restart: null, stop: null, start: null, health: null, status: null };
@@ -20,7 +21,10 @@ beforeEach(async () => {
 afterEach(async () => rm(root, { recursive: true, force: true }));
 
 async function found(...services: readonly ServiceConfig[]) {
-  const findings = await serviceFindings({ root, services: Object.fromEntries(services.map((service) => [service.name, service])) });
+  const findings = await serviceFindings(
+    { root, state: join(root, '.upgrade'), services: Object.fromEntries(services.map((service) => [service.name, service])) },
+    systemClock,
+  );
   return findings.map(({ level, code, message }) => `${level} ${code} ${message}`);
 }
 
@@ -44,9 +48,6 @@ test('all that is wrong with all services is told at once', async () => {
     { ...common, name: 'b', kind: 'command', commands: { ...none, start: ['bin/proxy'] }, pidFile: null, stopDuringUpgrade: true },
   );
   expect(findings).toEqual([
-    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*web.*"docker"/),
-    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*jobs.*"compose"/),
-    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*db.*"systemd"/),
     'block SERVICE_EXECUTABLE_MISSING The restart command of service a is "bin/none", but there is no such file.',
     'block SERVICE_EXECUTABLE_MISSING The stop command of service a is "bin/readme", but it is not executable.',
     'block SERVICE_EXECUTABLE_MISSING The health command of service a is "no-such-program-anywhere", but no folder of PATH has it.',
@@ -54,6 +55,9 @@ test('all that is wrong with all services is told at once', async () => {
     'block SERVICE_ACTION_MISSING Service b has no command to restart it.',
     'block SERVICE_ACTION_MISSING Service b has no command to stop it.',
     expect.stringMatching(/^warn SERVICE_NOT_OBSERVABLE .*\bb\b/),
+    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*db.*"systemd"/),
+    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*web.*"docker"/),
+    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*jobs.*"compose"/),
   ]);
 });
 

@@ -1,15 +1,15 @@
 // A service that is controlled by commands of the installation: `restart`, `stop`, `start`, `health`, `status`, or some of them.
 // What a daemon is comes from its `status` command or its PID file; what it says from the file that its commands write to.
 import { join } from 'node:path';
-import { fail, UpgradeError } from '../model/failure.ts';
-import type { ServiceState } from '../model/ports.ts';
-import { readEndOf } from '../processes/output-file.ts';
-import { runCommand } from '../processes/run-command.ts';
-import type { CommandResult } from '../processes/run-command.ts';
-import { lastLines } from '../processes/tail.ts';
-import { cancelled } from './cancelled.ts';
+import { fail, UpgradeError } from '../../model/failure.ts';
+import type { ServiceState } from '../../model/ports.ts';
+import { readEndOf } from '../../processes/output-file.ts';
+import { runCommand } from '../../processes/run-command.ts';
+import type { CommandResult } from '../../processes/run-command.ts';
+import { lastLines } from '../../processes/tail.ts';
+import { cancelled } from '../cancelled.ts';
 import { processIdentity, readPidFile } from './process-identity.ts';
-import type { ControllerContext, Health, ServiceController, ServiceOf } from './registry.ts';
+import type { ControllerContext, Health, ServiceController, ServiceOf } from '../registry.ts';
 
 type Service = ServiceOf<'command'>;
 type Action = 'restart' | 'stop' | 'start';
