@@ -13,7 +13,8 @@ export interface ArchiveToRead {
   readonly bytes: number;
   readonly tarBytes: number;
   readonly frames: readonly Frame[];
-  readonly entries: readonly ManifestEntry[];
+  /** Only those that lie in this archive. */
+  readonly entries: Iterable<ManifestEntry>;
   /** `null` while it is not known: the first reading back finds it. */
   readonly sha256: string | null;
 }
@@ -68,12 +69,14 @@ const tarTypes = {
   file: 'File',
   database: 'File',
   postgres: 'File',
+  command: 'File',
   link: 'SymbolicLink',
   hardlink: 'Link',
   special: '',
 } as const;
 
-function expectSame(entry: ManifestEntry, found: TarEntry, at: number): void {
+/** Throws a TypeError where a header is not that of the entry. */
+export function expectSame(entry: ManifestEntry, found: TarEntry, at: number): void {
   const isContent = hasContent(entry);
   const target = entry.type === 'link' || entry.type === 'hardlink' ? entry.target : '';
   const isSame =

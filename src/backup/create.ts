@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { integrityCheck, copyDatabase, logicalDigest } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
-import { hasContent, type LogicalDigest, type ManifestEntry, type ManifestSource } from '../model/manifest.ts';
+import { hasContent, type LogicalDigest, type ManifestEntry, type ManifestHead, type ManifestSource } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
 import { verifyArchive } from './archive-reader.ts';
 import { pack } from './archive-writer.ts';
-import { syncFolder, writeDurably } from './durable.ts';
+import { syncFolder } from './durable.ts';
 import { createFrameWriter, type Frame } from './frame-writer.ts';
-import { manifestText, type UnsignedManifest } from './manifest-file.ts';
+import { createManifestWriter } from './manifest-file.ts';
 import { byPath } from './names.ts';
 import { describeFile, scan, type Found, type Scan } from './scan.ts';
 import { resolveSources } from './sources.ts';
@@ -41,22 +41,30 @@ export async function createBackup(request: CreateRequest, context: CreateContex
     const dumps = await dumpDatabases(sources, request, context, { copies, temporary });
     const everything = { ...found, entries: [...found.entries, ...dumps].toSorted(byPath) };
     const packed = await packAll(everything, copies, request, context);
-    const createdAt = clock.now();
     const files = packed.entries.filter((entry) => hasContent(entry) || entry.type === 'hardlink').length;
     // The first proof that what was written can be read, and that it is what was there.
     const sha256 = await verifyArchive({ id: request.id, path: paths.partial, sha256: null, ...packed }, request.signal);
     const { entries, frames, bytes, tarBytes } = packed;
-    const manifest: UnsignedManifest = {
+    // The manifest first: an archive under its final name always has one.
+    temporary.push(`${paths.manifest}.partial`, paths.manifest);
+    const writer = await createManifestWriter(paths.manifest, {
       format: 'rungs-backup',
-      formatVersion: 1,
+      formatVersion: 2,
       id: request.id,
       product: config.product,
       version: request.version,
       runId: request.runId,
-      createdAt,
+      createdAt: clock.now(),
       root: config.root,
       sources: [...sources],
       exclude: [...config.backup.exclude],
+      basis: null,
+    });
+    for (const entry of entries) await writer.add(entry);
+    const manifest = await writer.finish({
+      simultaneous: true,
+      warnings: [],
+      encryption: null,
       archive: {
         file: `${request.id}.tar.zst`,
         sha256,
@@ -64,12 +72,10 @@ export async function createBackup(request: CreateRequest, context: CreateContex
         tarBytes,
         frames: frames.map(([packedBytes, unpacked]): [number, number] => [packedBytes, unpacked]),
       },
+      archives: [],
       totals: { files, bytes: contentBytes(entries), entries: entries.length },
-      entries: [...entries],
-    };
-    // The manifest first: an archive under its final name always has one.
-    temporary.push(`${paths.manifest}.partial`, paths.manifest);
-    await writeDurably(paths.manifest, manifestText(manifest));
+    });
+    await writer.close();
     await rename(paths.partial, paths.archive);
     temporary.length = 0;
     await syncFolder(dir);
@@ -88,7 +94,7 @@ export function pathsOf(dir: string, id: string): { readonly archive: string; re
   return { archive, manifest: join(dir, `${id}.manifest.json`), partial: `${archive}.partial` };
 }
 
-export function recordOf(manifest: UnsignedManifest, paths: { readonly archive: string; readonly manifest: string }): BackupRecord {
+export function recordOf(manifest: ManifestHead, paths: { readonly archive: string; readonly manifest: string }): BackupRecord {
   const { id, runId, version, createdAt, archive, totals } = manifest;
   return {
     id,

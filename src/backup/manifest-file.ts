@@ -1,109 +1,143 @@
-// Writes and reads `<id>.manifest.json`. A manifest that was read is safe to follow: its paths stay inside the root, no two are one, nothing lies behind a link.
+// Writes and reads `<id>.manifest.json`, entry by entry, however many there are. A manifest that was read is safe to follow: its paths stay inside the root, no two are one, nothing lies behind a link.
 import { createHash, hash as hashOnce } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
+import { constants } from 'node:fs';
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fail, messageOf } from '../model/failure.ts';
-import { hasContent, readManifestShape, type Manifest } from '../model/manifest.ts';
-import { foldersAbove } from './names.ts';
-import { dumpsFolder, outsideFolder } from './sources.ts';
+import { loadManifestShapes, type Manifest, type ManifestEntry, type ManifestHead } from '../model/manifest.ts';
+import { syncFolder } from './durable.ts';
+import { entryRules, headProblem } from './manifest-rules.ts';
 
-export type UnsignedManifest = Omit<Manifest, 'sha256'>;
+/** What is known before the first entry, and what only after the last. */
+export type ManifestStart = Omit<ManifestHead, keyof ManifestEnd | 'sha256'>;
+export type ManifestEnd = Pick<ManifestHead, 'archive' | 'archives' | 'totals' | 'warnings' | 'simultaneous' | 'encryption'>;
 
-/** One entry a line, so that people and line tools can read it; the last line holds the SHA-256 of all before it. */
-export function* manifestText(manifest: UnsignedManifest): Generator<string> {
+/** A manifest whose entries are read anew from its text each time that they are asked for. */
+export interface OpenManifest extends ManifestHead {
+  /** In the order of `byPath`. */
+  readonly entries: Iterable<ManifestEntry>;
+}
+
+export interface ManifestWriter {
+  /** In the order of `byPath`. */
+  add(entry: ManifestEntry): Promise<void>;
+  /** Synced, with its folder, when it resolves; only then it has its name. */
+  finish(end: ManifestEnd): Promise<ManifestHead>;
+  /** Lets go of the file, whatever became of it. */
+  close(): Promise<void>;
+}
+
+const chunkSize = 1 << 18;
+
+/** One entry a line, so that people and line tools can read it; the last line holds the SHA-256 of all before it. Passes through `<file>.partial`. */
+export async function createManifestWriter(file: string, start: ManifestStart): Promise<ManifestWriter> {
+  const partial = `${file}.partial`;
+  const handle = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
   const hash = createHash('sha256');
-  const { entries, ...head } = manifest;
-  let pending = `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "entries": [`;
+  let pending = `${JSON.stringify(start, null, 2).slice(0, -2)},\n  "entries": [`;
   let separator = '\n';
-  for (const entry of entries) {
-    pending += `${separator}    ${JSON.stringify(entry)}`;
-    separator = ',\n';
-    if (pending.length < 1 << 18) continue;
-    hash.update(pending);
-    yield pending;
+  const flush = async (): Promise<void> => {
+    const bytes = Buffer.from(pending);
     pending = '';
-  }
-  pending += '\n  ],\n';
-  hash.update(pending);
-  yield `${pending}  "sha256": "${hash.digest('hex')}"\n}\n`;
+    hash.update(bytes);
+    await handle.appendFile(bytes);
+  };
+  return {
+    add: async (entry) => {
+      pending += `${separator}    ${JSON.stringify(entry)}`;
+      separator = ',\n';
+      if (pending.length >= chunkSize) await flush();
+    },
+    finish: async (end) => {
+      pending += `\n  ],\n${JSON.stringify(end, null, 2).slice(2, -2)},\n`;
+      await flush();
+      const sha256 = hash.digest('hex');
+      await handle.appendFile(`  "sha256": "${sha256}"\n}\n`);
+      await handle.sync();
+      await rename(partial, file);
+      await syncFolder(dirname(file));
+      return { ...start, ...end, sha256 };
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** With all entries at once; for backups of any size, `openManifest`. */
+export async function readManifest(which: Which): Promise<Manifest> {
+  const manifest = await openManifest(which);
+  return { ...manifest, entries: [...manifest.entries] };
+}
+
+interface Which {
+  readonly id: string;
+  readonly manifest: string;
 }
 
 /** Throws BACKUP_MISSING, BACKUP_FORMAT_NEWER, and BACKUP_CORRUPT for one that was damaged or made to do harm. */
-export async function readManifest({ id, manifest: path }: { readonly id: string; readonly manifest: string }): Promise<Manifest> {
+export async function openManifest({ id, manifest: path }: Which): Promise<OpenManifest> {
   const corrupt = (problem: string, cause?: unknown): Error => fail('BACKUP_CORRUPT', { id, path, problem }, {}, cause);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const text = await readFile(path).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw fail('BACKUP_MISSING', { id, path });
     throw corrupt(messageOf(error), error);
   });
-  const value = parseJson(text, corrupt);
-  const format = typeof value === 'object' && value !== null && 'formatVersion' in value ? value.formatVersion : undefined;
-  if (typeof format === 'number' && format > 1) throw fail('BACKUP_FORMAT_NEWER', { id, found: String(format) });
+  const begin = text.indexOf('\n  "entries": [');
+  const from = text.indexOf('[', begin) + 1;
+  const to = text.indexOf('\n  ]', from);
+  const value = parseJson(
+    begin < 0 || to < 0 ? text.toString() : `${text.toString('utf8', 0, from)}${text.toString('utf8', to + 1)}`,
+    corrupt,
+  );
+  const format = 'formatVersion' in value ? value.formatVersion : undefined;
+  if (typeof format === 'number' && format > 2) throw fail('BACKUP_FORMAT_NEWER', { id, found: String(format) });
 
-  const end = text.lastIndexOf('  "sha256"');
-  const shape = await readManifestShape(value);
-  if ('problem' in shape) throw corrupt(`the manifest is damaged: ${shape.problem}`);
-  const { manifest } = shape;
-  if (hashOnce('sha256', text.slice(0, Math.max(0, end))) !== manifest.sha256) throw corrupt('the manifest is not as it was written');
-  const problem = problemOf(manifest, id);
-  if (problem !== null) throw corrupt(`the manifest is not safe to follow: ${problem}`);
-  return manifest;
+  const shapes = await loadManifestShapes();
+  const head = shapes.head(value);
+  if ('problem' in head) throw corrupt(`the manifest is damaged: ${head.problem}`);
+  const signed = text.subarray(0, Math.max(0, text.lastIndexOf('  "sha256"')));
+  if (hashOnce('sha256', signed) !== head.value.sha256) throw corrupt('the manifest is not as it was written');
+  const unsafe = (problem: string): Error => corrupt(`the manifest is not safe to follow: ${problem}`);
+  const wrong = headProblem(head.value, id);
+  if (wrong !== null) throw unsafe(wrong);
+
+  const lines = text.subarray(from, Math.max(from, to));
+  const entries = {
+    *[Symbol.iterator](): Generator<ManifestEntry> {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each of them is checked below
+      for (const batch of batches(lines, corrupt)) yield* batch as ManifestEntry[];
+    },
+  };
+  const rules = entryRules(head.value);
+  let index = 0;
+  for (const one of entries) {
+    const entry = shapes.entry(one, index);
+    if ('problem' in entry) throw corrupt(`the manifest is damaged: ${entry.problem}`);
+    const problem = rules.check(entry.value);
+    if (problem !== null) throw unsafe(problem);
+    index += 1;
+  }
+  const problem = rules.end(entries);
+  if (problem !== null) throw unsafe(problem);
+  return { ...head.value, entries };
 }
 
-function parseJson(text: string, corrupt: (problem: string, cause: unknown) => Error): unknown {
+/** As many lines at a time as are parsed well together. */
+function* batches(lines: Buffer, corrupt: (problem: string, cause: unknown) => Error): Generator<readonly unknown[]> {
+  for (let at = 0; at < lines.length;) {
+    const end = at + chunkSize >= lines.length ? lines.length : lines.indexOf('\n', at + chunkSize);
+    const stop = end < 0 ? lines.length : end;
+    const part = lines.toString('utf8', at, stop).trim().replace(/,$/, '');
+    at = stop + 1;
+    const batch = part === '' ? [] : parseJson(`[${part}]`, corrupt);
+    if (Array.isArray(batch)) yield batch;
+  }
+}
+
+function parseJson(text: string, corrupt: (problem: string, cause: unknown) => Error): object {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
   } catch (error) {
     throw corrupt('the manifest is no JSON', error);
   }
-}
-
-/** No frame that we write is larger than 2 MiB. */
-const largestFrame = 64 << 20;
-
-function problemOf({ id, archive, entries, sources }: Manifest, wanted: string): string | null {
-  if (id !== wanted) return `it belongs to backup ${id}`;
-  if (archive.file !== `${id}.tar.zst`) return `it names another archive, ${archive.file}`;
-  if (archive.frames.some(([bytes, tarBytes]) => tarBytes > largestFrame || bytes > archive.bytes))
-    return 'a part of the archive is larger than any that we write';
-  if (
-    sum(archive.frames.map(([bytes]) => bytes)) !== archive.bytes ||
-    sum(archive.frames.map(([, tarBytes]) => tarBytes)) !== archive.tarBytes
-  )
-    return 'its sizes contradict each other';
-  for (const { path, location } of sources) {
-    if (!isInside(path) || (location !== null && !isAbsolute(location))) return `the source "${path}" leads out of the root`;
-  }
-
-  const types = new Map<string, string>();
-  let last = -1;
-  for (const entry of entries) {
-    const { path, type } = entry;
-    if (!isInside(path)) return `"${path}" leads out of the root`;
-    if (types.has(path)) return `"${path}" is listed twice`;
-    const isOutside = type === 'database' && entry.location !== null;
-    if (type === 'postgres' && path !== `${dumpsFolder}/${entry.name}.dump`) return `"${path}" is not where dumps lie`;
-    if (
-      isOutside
-        ? path !== `${outsideFolder}/${entry.name}` || !isAbsolute(entry.location ?? '')
-        : type !== 'postgres' && !foldersAbove(path).every((folder) => types.get(folder) === 'dir')
-    ) {
-      return `"${path}" does not lie in folders that are listed before it`;
-    }
-    if (type === 'hardlink' && types.get(entry.target) !== 'file')
-      return `"${path}" is a hard link to "${entry.target}", which is no file of this backup`;
-    if (hasContent(entry)) {
-      if (entry.at <= last || entry.at >= archive.tarBytes || entry.size > archive.tarBytes) return `"${path}" lies nowhere in the archive`;
-      last = entry.at;
-    }
-    types.set(path, type);
-  }
-  return null;
-}
-
-function isInside(path: string): boolean {
-  return path === '' || (!path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'));
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+  throw corrupt('the manifest is no JSON', undefined);
 }

@@ -47,7 +47,21 @@ export function linkTargetOf(link: string): string {
 
 /** Parents come before what is in them, siblings stay together. */
 export function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
-  return byCodeUnits(a.path.replaceAll('/', '\0'), b.path.replaceAll('/', '\0'));
+  return comparePaths(a.path, b.path);
+}
+
+/** By code units, "/" before all others. */
+export function comparePaths(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1;
+  return at === length ? a.length - b.length : rank(a, at) - rank(b, at);
+}
+
+function rank(path: string, at: number): number {
+  const code = path.charCodeAt(at);
+  return code === 0x2f ? 0 : code;
 }
 
 function byCodeUnits(a: string, b: string): number {

@@ -2,8 +2,10 @@
 import type { Config, DatabaseConfig } from '../model/config.ts';
 import { failuresOf, fail, UpgradeError } from '../model/failure.ts';
 import type { EntryOf } from '../model/manifest.ts';
-import type { Difference } from '../model/ports.ts';
-import { createTarReader, openArchive, type ArchiveToRead } from './archive-reader.ts';
+import type { BackupRecord, Difference } from '../model/ports.ts';
+import { createTarReader, openArchive } from './archive-reader.ts';
+import { archiveOf } from './content-reader.ts';
+import type { OpenManifest } from './manifest-file.ts';
 
 /** Nothing for one that does not answer: the check tells of it, and planning goes on. */
 export async function sizeOfPostgres({ databases }: Pick<Config, 'databases'>): Promise<number> {
@@ -30,16 +32,19 @@ async function sizeOf(name: string, target: Extract<DatabaseConfig, { kind: 'pos
 
 const pieceSize = 1 << 20;
 
-/** After the archive was verified: pg_restore reads the table of contents of each dump. Throws BACKUP_CORRUPT, POSTGRES_TOOLS_MISSING. */
-export async function verifyDumps(archive: ArchiveToRead): Promise<void> {
-  const dumps = archive.entries.filter(({ type }) => type === 'postgres') as readonly EntryOf<'postgres'>[];
+/** After the archives were verified: pg_restore reads the table of contents of each dump. Throws BACKUP_CORRUPT, POSTGRES_TOOLS_MISSING. */
+export async function verifyDumps({ id, path }: BackupRecord, manifest: OpenManifest): Promise<void> {
+  const dumps: EntryOf<'postgres'>[] = [];
+  for (const entry of manifest.entries) if (entry.type === 'postgres') dumps.push(entry);
   if (dumps.length === 0) return;
   const { complaintOf, findTools, runTool } = await import('../databases/postgres/tools.ts');
-  const file = await openArchive(archive);
-  const reader = await createTarReader(file, archive.frames);
-  try {
-    for (const { name, at, size } of dumps) {
-      const tools = await findTools(name);
+  for (const dump of dumps) {
+    const { name, size, at } = dump;
+    const tools = await findTools(name);
+    const archive = archiveOf({ path }, manifest, dump.in ?? id);
+    const file = await openArchive({ id, path: archive.path });
+    const reader = await createTarReader(file, archive.frames);
+    try {
       reader.seek(at);
       await reader.next();
       const listed = await runTool(tools.restore, ['--list'], {
@@ -55,12 +60,12 @@ export async function verifyDumps(archive: ArchiveToRead): Promise<void> {
       });
       if (listed.code !== 0) {
         const problem = `the dump of the database "${name}" cannot be read: ${complaintOf(listed, 'pg_restore --list')}`;
-        throw fail('BACKUP_CORRUPT', { id: archive.id, path: archive.path, problem });
+        throw fail('BACKUP_CORRUPT', { id, path: archive.path, problem });
       }
+    } finally {
+      await reader.close();
+      await file.close();
     }
-  } finally {
-    await reader.close();
-    await file.close();
   }
 }
 

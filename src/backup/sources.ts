@@ -9,6 +9,10 @@ import type { ManifestSource } from '../model/manifest.ts';
 export const outsideFolder = '.rungs-outside';
 /** And the dumps of PostgreSQL databases. */
 export const dumpsFolder = '.rungs-databases';
+/** Docker volumes, each a tree of its own. */
+export const volumesFolder = '.rungs-volumes';
+/** What commands printed. */
+export const commandsFolder = '.rungs-commands';
 
 /** Paths relative to the root, links on the way resolved. Throws BACKUP_SOURCE_OUTSIDE, all at once. */
 export function resolveSources(config: Config, extraPaths: readonly string[]): readonly ManifestSource[] {

@@ -1,5 +1,4 @@
 // Writes entries of an archive beside the place where they belong, complete with owner, mode and times, synced; a rename then puts each in its place.
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -19,8 +18,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { ContentEntry, EntryOf, Manifest } from '../model/manifest.ts';
-import { createTarReader, openArchive, type TarReader } from './archive-reader.ts';
 import { hasCode } from './aside.ts';
+import { openContents, type ContentReader } from './content-reader.ts';
 import { syncFiles } from './durable.ts';
 import { bytesOf, namesIn, toBytes } from './names.ts';
 import { stagedName } from './scan.ts';
@@ -47,17 +46,12 @@ export async function stage({
   onEntry,
 }: StageRequest): Promise<ReadonlyMap<string, string>> {
   const staged = new Map<string, string>();
-  const file = await openArchive({ id: manifest.id, path: archive });
-  const reader = await createTarReader(file, manifest.archive.frames);
+  const reader = openContents({ path: archive }, manifest);
   const isFew = entries.length <= 64;
   try {
     for (const entry of entries) {
       signal?.throwIfAborted();
       onEntry(entry.path);
-      reader.seek(entry.at);
-      const header = await reader.next();
-      if (header === null || header.path !== entry.path || header.size !== entry.size)
-        throw new TypeError('the archive changed while it was read');
       const path = stagedPath(folderFor(entry), manifest.id, staged.size + 1);
       const descriptor = createStaged(path);
       staged.set(entry.path, path);
@@ -75,19 +69,15 @@ export async function stage({
     throw error;
   } finally {
     await reader.close();
-    await file.close();
   }
 }
 
-async function fillStaged(descriptor: number, entry: ContentEntry, reader: TarReader): Promise<void> {
-  const hash = createHash('sha256');
+async function fillStaged(descriptor: number, entry: ContentEntry, reader: ContentReader): Promise<void> {
   const write =
-    entry.type === 'file' && entry.sparse ? sparseWriter(descriptor) : (chunk: Buffer): void => writeFully(descriptor, chunk, null);
-  await reader.body(entry.size, (chunk) => {
-    hash.update(chunk);
-    write(chunk);
-  });
-  if (hash.digest('hex') !== entry.sha256) throw new TypeError('the archive changed while it was read');
+    entry.type === 'file' && entry.sparse === true
+      ? sparseWriter(descriptor)
+      : (piece: Buffer, at: number): void => writeFully(descriptor, piece, at);
+  await reader.read(entry, write);
   ftruncateSync(descriptor, entry.size);
   // The owner first: changing it takes setuid away.
   fchownSync(descriptor, entry.uid, entry.gid);
@@ -145,25 +135,22 @@ function createStaged(path: string): number {
   return openSync(toBytes(path), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
 }
 
-function writeFully(descriptor: number, chunk: Buffer, position: number | null): void {
-  for (let done = 0; done < chunk.length;)
-    done += writeSync(descriptor, chunk, done, chunk.length - done, position === null ? null : position + done);
+function writeFully(descriptor: number, chunk: Buffer, position: number): void {
+  for (let done = 0; done < chunk.length;) done += writeSync(descriptor, chunk, done, chunk.length - done, position + done);
 }
 
 const block = 4096;
 const zeros = Buffer.alloc(block);
 
 /** Leaves holes where 4 KiB and more are zero. */
-function sparseWriter(descriptor: number): (chunk: Buffer) => void {
-  let position = 0;
-  return (chunk) => {
+function sparseWriter(descriptor: number): (chunk: Buffer, position: number) => void {
+  return (chunk, position) => {
     for (let at = 0; at < chunk.length;) {
       // Blocks of the file, not of the chunk.
       const part = chunk.subarray(at, Math.min(chunk.length, at + block - ((position + at) % block)));
       if (!part.equals(zeros.subarray(0, part.length))) writeFully(descriptor, part, position + at);
       at += part.length;
     }
-    position += chunk.length;
   };
 }
 

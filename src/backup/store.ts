@@ -5,16 +5,16 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
-import { verifyArchive } from './archive-reader.ts';
 import { compareTree } from './compare.ts';
 import { bytesOf, createBackup, pathsOf, recordOf, removeIfThere, scanAll } from './create.ts';
 import { syncFolder } from './durable.ts';
 import { exportBackup } from './export.ts';
-import { readManifest } from './manifest-file.ts';
+import { openManifest, readManifest, type OpenManifest } from './manifest-file.ts';
 import { isWithin } from './names.ts';
 import { sizeOfPostgres, verifyDumps } from './postgres.ts';
 import { restoreTree } from './restore.ts';
 import { realFile, resolveSources } from './sources.ts';
+import { verifyBackup } from './verify.ts';
 
 export interface StoreOptions {
   readonly config: Config;
@@ -37,10 +37,10 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     });
     return { differences, compared };
   };
-  const verify = async (backup: BackupRecord, manifest?: Manifest): Promise<void> => {
-    const { archive, entries } = manifest ?? (await readManifest(backup));
-    await verifyArchive({ id: backup.id, path: backup.path, entries, ...archive });
-    await verifyDumps({ id: backup.id, path: backup.path, entries, ...archive });
+  const verify = async (backup: BackupRecord, known?: OpenManifest): Promise<void> => {
+    const manifest = known ?? (await openManifest(backup));
+    await verifyBackup(backup, manifest);
+    await verifyDumps(backup, manifest);
   };
 
   return {

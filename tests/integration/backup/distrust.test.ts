@@ -4,6 +4,7 @@ import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, symlinkSyn
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { byPath } from '../../../src/backup/names.ts';
 import { loadTarHeaders, padding, type TarEntry } from '../../../src/backup/tar-header.ts';
 import { UpgradeError } from '../../../src/model/failure.ts';
 import type { BackupRecord } from '../../../src/model/ports.ts';
@@ -46,6 +47,7 @@ function forge(backup: BackupRecord, change: (forgery: Forgery) => void): void {
   });
   const forgery = { manifest, tar };
   change(forgery);
+  forgery.manifest.entries.sort(byPath);
   const parts: Buffer[] = [];
   let at = 0;
   for (const { header, content } of forgery.tar) {
@@ -73,7 +75,9 @@ function forge(backup: BackupRecord, change: (forgery: Forgery) => void): void {
 
 function sign(backup: BackupRecord, forged: Loose): void {
   const { sha256: _unsigned, ...manifest } = forged;
-  const text = `${JSON.stringify(manifest, null, 2).slice(0, -2)},\n`;
+  const { entries, ...head } = manifest;
+  const lines = entries.map((entry: Loose) => `    ${JSON.stringify(entry)}`).join(',\n');
+  const text = `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "entries": [\n${lines}\n  ],\n`;
   writeFileSync(backup.manifest, `${text}  "sha256": "${sha256(text)}"\n}\n`);
 }
 
@@ -119,9 +123,9 @@ const cases: readonly {
   },
   {
     what: 'a manifest of a later format',
-    harm: (backup) => edit(backup, (manifest) => void (manifest.formatVersion = 2)),
+    harm: (backup) => edit(backup, (manifest) => void (manifest.formatVersion = 3)),
     code: 'BACKUP_FORMAT_NEWER',
-    says: /format 2/,
+    says: /format 3/,
   },
   {
     what: 'a manifest of another shape',

@@ -1,0 +1,86 @@
+// Reads the contents of any entry of a backup, in whichever archive they lie, and proves them by their SHA-256.
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fail, messageOf, UpgradeError } from '../model/failure.ts';
+import type { ContentEntry, ManifestHead } from '../model/manifest.ts';
+import { createTarReader, expectSame, openArchive, type TarReader } from './archive-reader.ts';
+
+export interface ContentReader {
+  /**
+   * Gives `sink` one piece after the other with its place in the file; what lies between two pieces is zeros. A piece is only valid during the call.
+   * Throws BACKUP_CORRUPT and BACKUP_MISSING, naming the archive; what was given until then is not to be used.
+   */
+  read(entry: ContentEntry, sink: (piece: Buffer, at: number) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Of which archive of a backup, and where it is: those of other backups lie beside its own. */
+export function archiveOf(
+  backup: { readonly path: string },
+  manifest: ManifestHead,
+  id: string,
+): { readonly path: string } & ManifestHead['archive'] {
+  if (id === manifest.id) return { ...manifest.archive, path: backup.path };
+  const found = manifest.archives.find((archive) => archive.id === id);
+  if (found === undefined) throw new TypeError(`the manifest lists no archive of ${id}`);
+  return { ...found, path: join(dirname(backup.path), found.file) };
+}
+
+/** Opens an archive when the first entry in it is asked for. */
+export function openContents(backup: { readonly path: string }, manifest: ManifestHead): ContentReader {
+  const opened = new Map<string, Promise<{ readonly file: FileHandle; readonly reader: TarReader }>>();
+  const open = async (id: string): Promise<{ readonly file: FileHandle; readonly reader: TarReader }> => {
+    const { path, frames } = archiveOf(backup, manifest, id);
+    const file = await openArchive({ id, path });
+    return { file, reader: await createTarReader(file, frames) };
+  };
+  return {
+    read: async (entry, sink) => {
+      const id = entry.in ?? manifest.id;
+      const present = opened.get(id) ?? open(id);
+      opened.set(id, present);
+      const { reader } = await present;
+      // What a sink throws is no fault of the archive.
+      let own: unknown = null;
+      const guarded: typeof sink = (piece, at) => {
+        try {
+          sink(piece, at);
+        } catch (error) {
+          own = error;
+          throw error;
+        }
+      };
+      try {
+        reader.seek(entry.at);
+        const header = await reader.next();
+        if (header === null) throw new TypeError(`it ends before "${entry.path}"`);
+        expectSame(entry, header, entry.at);
+        await readProven(reader, entry, guarded);
+      } catch (error) {
+        if (error === own || error instanceof UpgradeError) throw error;
+        const { path } = archiveOf(backup, manifest, id);
+        throw fail('BACKUP_CORRUPT', { id: manifest.id, path, problem: messageOf(error) }, {}, error);
+      }
+    },
+    close: async () => {
+      for (const one of await Promise.allSettled(opened.values())) {
+        if (one.status === 'rejected') continue;
+        await one.value.reader.close();
+        await one.value.file.close();
+      }
+    },
+  };
+}
+
+/** The body of the entry whose header was just read. Throws a TypeError where it is not what was once read. */
+export async function readProven(reader: TarReader, entry: ContentEntry, sink: (piece: Buffer, at: number) => void): Promise<void> {
+  const hash = createHash('sha256');
+  let at = 0;
+  await reader.body(entry.size, (piece) => {
+    hash.update(piece);
+    sink(piece, at);
+    at += piece.length;
+  });
+  if (hash.digest('hex') !== entry.sha256) throw new TypeError(`the contents of "${entry.path}" are not those that were read`);
+}
