@@ -3,10 +3,11 @@
 import { dirname } from 'node:path';
 import { freeDisk, freeMemory, hasCommand, whyNotWritable } from '../src/discover/host-facts.ts';
 import type { Config } from '../src/model/config.ts';
-import { failure, type Failure } from '../src/model/failure.ts';
+import { failure, failuresOf, type Failure } from '../src/model/failure.ts';
 import { stepsOf, type Finding, type FindingLevel, type Plan, type Transition } from '../src/model/plan.ts';
 import type { Ports } from '../src/model/ports.ts';
 import type { AppliedStep } from '../src/model/run.ts';
+import { waitsFor } from '../src/model/service-order.ts';
 
 export interface PreflightFacts {
   readonly plan: Plan;
@@ -24,7 +25,11 @@ const workingBytes = 32 * 1024 * 1024;
 
 export async function preflight(ports: Pick<Ports, 'databases' | 'services'>, facts: PreflightFacts): Promise<readonly Finding[]> {
   const { plan, config } = facts;
-  const [databases, services] = await Promise.all([ports.databases.check(), requiredServices(ports, plan, config)]);
+  const [databases, services, circles] = await Promise.all([
+    ports.databases.check(),
+    requiredServices(ports, plan, config),
+    serviceCircles(ports, config),
+  ]);
   const findings = [
     ...facts.known,
     ...writable(config),
@@ -32,6 +37,7 @@ export async function preflight(ports: Pick<Ports, 'databases' | 'services'>, fa
     ...plan.transitions.flatMap((transition) => requirements(transition, config)),
     ...interpreters(plan, config),
     ...services,
+    ...circles,
     ...databases,
     ...editedSteps(facts),
     ...irreversibleSteps(plan),
@@ -102,11 +108,26 @@ async function requiredServices({ services }: Pick<Ports, 'services'>, plan: Pla
   const found = await Promise.all(
     [...neededBy].map(async ([name, transition]) => {
       const service = config.services[name];
-      if (service === undefined || (await services.inspect(service)).isRunning) return [];
-      return [finding('block', failure('REQUIRED_SERVICE_DOWN', { service: name, neededBy: transition }))];
+      try {
+        if (service === undefined || (await services.inspect(service)).isRunning) return [];
+        return [finding('block', failure('REQUIRED_SERVICE_DOWN', { service: name, neededBy: transition }))];
+      } catch (error) {
+        return failuresOf(error).map((problem) => finding('block', problem));
+      }
     }),
   );
   return found.flat();
+}
+
+/** Those of `after:` were refused with the config; engines may close others. */
+async function serviceCircles({ services }: Pick<Ports, 'services'>, config: Config): Promise<readonly Finding[]> {
+  const edges = await services.order(Object.values(config.services));
+  try {
+    waitsFor(edges, Object.keys(config.services));
+    return [];
+  } catch (error) {
+    return failuresOf(error).map((problem) => finding('block', problem));
+  }
 }
 
 function editedSteps({ plan, appliedSteps, checksums }: PreflightFacts): readonly Finding[] {

@@ -1,36 +1,48 @@
 // Restarts the services that the applied steps name, in dependency order, and starts again those that were stopped.
 // Given the plan and what the services were before; promises that each one is a new process and stays well. Only what ran before is started.
-import { UpgradeError, type Failure } from '../src/model/failure.ts';
+import { UpgradeError } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { Ports, RunContext, ServiceState } from '../src/model/ports.ts';
 import type { ServiceReport } from '../src/model/run.ts';
 import type { ServiceConfig } from '../src/model/config.ts';
-import { dependencyWaves, servicesToRestart } from '../src/model/service-order.ts';
+import { servicesToRestart } from '../src/model/service-order.ts';
 import { checkNotCancelled } from './cancelling.ts';
+import { inOrder } from './in-order.ts';
+import { startOrder } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
 
 export async function restart(ports: Needs, run: RunContext): Promise<void> {
   const named = servicesToRestart(stepsOf(run.plan), run.config);
   const stopped = Object.values(run.config.services).filter(({ stopDuringUpgrade }) => stopDuringUpgrade);
+  // Steps may have changed unit files, and with them what comes after what.
+  await ports.services.reload(Object.values(run.config.services), run.signal);
   await restartServices(ports, run, new Set([...named, ...stopped.map(({ name }) => name)]), { key: 'restart', signal: run.signal });
 }
 
-/** Each wave is waited for before the next begins. Throws the failures of all services of a wave that are not well. */
+/**
+ * Each as soon as those that it comes after are well. Throws the failures of all services that are not. To put services back is to try all
+ * of them, whatever becomes of the others; forwards, nothing more is begun after a failure.
+ */
 export async function restartServices(
   ports: Needs,
   run: RunContext,
   wanted: ReadonlySet<string>,
   { key, signal }: { readonly key: 'restart' | 'put-back'; readonly signal?: AbortSignal },
 ): Promise<void> {
+  const goesOn = key === 'put-back';
+  const byName = run.config.services;
   const before = await ports.journal.servicesBefore(run.id);
-  for (const wave of dependencyWaves(Object.values(run.config.services), [...wanted])) {
+  const order = await startOrder(ports, run, [...wanted], { signal, isForced: goesOn });
+  const turnOver = async (name: string): Promise<void> => {
+    const service = byName[name];
+    if (service === undefined) return;
     if (signal !== undefined) checkNotCancelled(signal);
-    const reports = await Promise.all(wave.map((service) => restartOne(ports, run, service, before[service.name], key, signal)));
-    for (const report of reports) ports.events.emit({ type: 'service-settled', report });
-    const problems = reports.flatMap(({ failure }): readonly Failure[] => (failure === undefined ? [] : [failure]));
-    if (problems.length > 0) throw new UpgradeError(problems);
-  }
+    const report = await restartOne(ports, run, service, before[name], key, signal);
+    ports.events.emit({ type: 'service-settled', report });
+    if (report.failure !== undefined) throw new UpgradeError([report.failure]);
+  };
+  await inOrder(order, turnOver, { limit: run.config.parallelRestarts, goesOn });
 }
 
 async function restartOne(
@@ -42,7 +54,8 @@ async function restartOne(
   signal: AbortSignal | undefined,
 ): Promise<ServiceReport> {
   const cancel = signal === undefined ? {} : { signal };
-  if (beforeRun?.isRunning !== true) return { name: service.name, status: 'not-restarted', durationMs: 0 };
+  if (beforeRun?.isRunning !== true)
+    return { name: service.name, status: 'not-restarted', durationMs: 0, why: 'it did not run before the upgrade' };
   const effect = (await journal.effects(run.id)).find((known) => known.key === `${key}:${service.name}`);
   if (effect?.isSettled === true && (await services.inspect(service)).isRunning) return effect.outcome as ServiceReport;
   // The identity before tells a real restart from a command that only returned 0. After a kill it is the one that was recorded.
@@ -52,7 +65,7 @@ async function restartOne(
   const turnOver = async (): Promise<ServiceReport> => {
     const { isRunning } = await services.inspect(service);
     events.emit({ type: 'service', service: service.name, action: isRunning ? 'restarting' : 'starting' });
-    await (isRunning ? services.restart(service, signal) : services.start(service, signal));
+    await (isRunning ? services.restart(service, signal) : services.start(service, signal, beforeRun));
     return wait();
   };
   const wait = (): Promise<ServiceReport> => {

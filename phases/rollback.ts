@@ -147,7 +147,7 @@ function restoredPath({ path: where, kind, why }: Difference, reverted: Reverted
   return { path: where, why: state, ...(suspect !== undefined && suspects.length === 1 ? { step: suspect } : {}) };
 }
 
-/** Everything that a begun step names, and all that this run stopped or restarted. */
+/** Everything that a begun step names, and all that this run stopped or restarted. All is tried, and then all told that could not be done. */
 async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
   const records = await ports.journal.stepRecords(run.id);
   const begun = new Set(records.filter(({ attempts }) => attempts > 0).map(({ stepId }) => stepId));
@@ -159,8 +159,32 @@ async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
   const touched = effects.flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
   // Whoever ran on still has the database open that was replaced: what it writes from now on would be lost.
   if (effects.some(({ key }) => key === replacedDatabase)) touched.push(...Object.keys(run.config.services));
-  await restartServices(ports, run, new Set([...named, ...touched, ...(await downSince(ports, run))]), { key: 'put-back' });
-  await stopWhatDidNotRun(ports, run);
+  const problems = await failuresOfAll([
+    () => putStatesBack(ports, run),
+    async () => restartServices(ports, run, new Set([...named, ...touched, ...(await downSince(ports, run))]), { key: 'put-back' }),
+    () => stopWhatDidNotRun(ports, run),
+  ]);
+  if (problems.length > 0) throw new UpgradeError(problems);
+}
+
+/** What starting and stopping do not restore: unit files are read again, what was enabled or masked is so again. */
+async function putStatesBack({ journal, services }: Needs, run: RunContext): Promise<void> {
+  const before = await journal.servicesBefore(run.id);
+  const all = Object.values(run.config.services);
+  const problems = await failuresOfAll([
+    () => services.reload(all),
+    ...all.map((service) => async () => {
+      const state = before[service.name];
+      if (state !== undefined) await services.putBack(service, state);
+    }),
+  ]);
+  if (problems.length > 0) throw new UpgradeError(problems);
+}
+
+async function failuresOfAll(works: readonly (() => Promise<void>)[]): Promise<readonly Failure[]> {
+  const problems: Failure[] = [];
+  for (const work of works) await work().catch((error: unknown) => problems.push(...failuresOf(error)));
+  return problems;
 }
 
 /** What ran before the run and does not now, whoever ended it: a step may have, without a word. */

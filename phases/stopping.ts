@@ -1,6 +1,8 @@
 // Records what every service was before the run, and stops those that must not run while steps do: dependents before what they depend on.
+import { failuresOf } from '../src/model/failure.ts';
 import type { Ports, RunContext } from '../src/model/ports.ts';
-import { dependencyWaves } from '../src/model/service-order.ts';
+import { reversed, waitsFor } from '../src/model/service-order.ts';
+import { inOrder } from './in-order.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
 
@@ -13,28 +15,49 @@ export async function rememberServices({ journal, services }: Needs, run: RunCon
 }
 
 /** Gives the names of those that still ran. */
-export async function stopServices(
-  { journal, events, services }: Needs,
-  run: RunContext,
-  signal?: AbortSignal,
-): Promise<readonly string[]> {
-  const all = Object.values(run.config.services);
+export async function stopServices(ports: Needs, run: RunContext, signal?: AbortSignal): Promise<readonly string[]> {
+  const { journal, events, services } = ports;
+  const byName = run.config.services;
   const before = await journal.servicesBefore(run.id);
-  const wanted = all.filter(({ name, stopDuringUpgrade }) => stopDuringUpgrade && before[name]?.isRunning === true).map(({ name }) => name);
+  const wanted = Object.values(byName).filter(({ name, stopDuringUpgrade }) => stopDuringUpgrade && before[name]?.isRunning === true);
+  if (wanted.length === 0) return [];
+  // A rollback, which nobody can cancel, stops all that it can.
+  const goesOn = signal === undefined;
+  const names = wanted.map(({ name }) => name);
+  const order = await startOrder(ports, run, names, { signal, isForced: goesOn });
   const stopped: string[] = [];
-  for (const wave of dependencyWaves(all, wanted).toReversed()) {
-    await Promise.all(
-      wave.map(async (service) => {
-        const now = await services.inspect(service);
-        if (!now.isRunning) return;
-        await journal.intend(run.id, `stop:${service.name}`, now);
-        events.emit({ type: 'service', service: service.name, action: 'stopping' });
-        await services.stop(service, signal);
-        await journal.settle(run.id, `stop:${service.name}`, null);
-        events.emit({ type: 'service', service: service.name, action: 'stopped' });
-        stopped.push(service.name);
-      }),
+  const stop = async (name: string): Promise<void> => {
+    const service = byName[name];
+    if (service === undefined) return;
+    const now = await services.inspect(service, signal);
+    if (!now.isRunning) return;
+    await journal.intend(run.id, `stop:${name}`, now);
+    events.emit({ type: 'service', service: name, action: 'stopping' });
+    await services.stop(service, signal);
+    await journal.settle(run.id, `stop:${name}`, null);
+    events.emit({ type: 'service', service: name, action: 'stopped' });
+    stopped.push(name);
+  };
+  await inOrder(reversed(order), stop, { limit: run.config.parallelRestarts, goesOn });
+  return stopped;
+}
+
+/** What each waits for, of those that are wanted. A circle that an engine has part in does not keep a rollback (`isForced`) from its end: then `after:` alone counts. */
+export async function startOrder(
+  { services, events }: Pick<Ports, 'services' | 'events'>,
+  { config }: RunContext,
+  wanted: readonly string[],
+  { signal, isForced }: { readonly signal: AbortSignal | undefined; readonly isForced: boolean },
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const edges = await services.order(Object.values(config.services), signal);
+  try {
+    return waitsFor(edges, wanted);
+  } catch (error) {
+    if (!isForced) throw error;
+    for (const { code, message } of failuresOf(error)) events.emit({ type: 'warning', message: `${code}: ${message}` });
+    return waitsFor(
+      edges.filter(({ source }) => source === null),
+      wanted,
     );
   }
-  return stopped;
 }

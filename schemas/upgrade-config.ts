@@ -61,7 +61,10 @@ const service = forms([
     ...everyService,
   }),
   exact({
-    systemd: say('The unit.', text('the name of a unit')),
+    systemd: say(
+      'The unit; without a suffix it is a .service.',
+      pattern(/^(?!-)(?!.*@($|\.))[A-Za-z0-9:_.\\@-]{1,255}$/, 'the name of a unit such as api.service or worker@1'),
+    ),
     scope: optional(say('Default: system.', oneOf(['system', 'user']))),
     ...everyService,
   }),
@@ -177,6 +180,10 @@ export const upgradeConfig = exact({
     ),
   ),
   services: optional(say('Services that steps restart.', mapOf(service, 'a map of service names'))),
+  parallelRestarts: optional(say('How many services are stopped, restarted and watched at once. Default: 32.', count(1))),
+  soak: optional(
+    say('How long services and probes are watched after all of them were well, before an upgrade is committed. Default: 0s.', duration()),
+  ),
   verify: optional(say('Probes that have to pass before an upgrade is committed.', listOf(probe, 'a list of probes'))),
   timeouts: optional(
     say(

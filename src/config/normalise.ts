@@ -42,6 +42,8 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       recipients: text.backup?.encrypt?.age ?? [],
     },
     services: mapValues(text.services ?? {}, (service, name) => serviceConfig(service, name, inRoot)),
+    parallelRestarts: text.parallelRestarts ?? 32,
+    soakMs: ms(text.soak, 0),
     verify: (text.verify ?? []).map((probe) => probeConfig(probe, inRoot)),
     timeouts: {
       stepMs: ms(text.timeouts?.step, 600_000),

@@ -14,6 +14,10 @@ export interface Config {
   readonly databases: Readonly<Record<string, DatabaseConfig>>;
   readonly backup: BackupConfig;
   readonly services: Readonly<Record<string, ServiceConfig>>;
+  /** How many services are acted on at once. */
+  readonly parallelRestarts: number;
+  /** How long services and probes are watched after all of them were well. */
+  readonly soakMs: number;
   readonly verify: readonly ProbeConfig[];
   readonly timeouts: { readonly stepMs: number; readonly lockMs: number; readonly totalMs: number };
   readonly boot: BootConfig;

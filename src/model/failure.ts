@@ -8,6 +8,7 @@ import { postgresFailures } from './failures/postgres.ts';
 import { planFailures } from './failures/plan.ts';
 import { runFailures } from './failures/run.ts';
 import { serviceFailures } from './failures/services.ts';
+import { systemdFailures } from './failures/systemd.ts';
 import { stepFailures } from './failures/steps.ts';
 
 /** Where a problem lies. Lines and columns count from 1. */
@@ -41,6 +42,7 @@ export const failures = {
   ...stepFailures,
   ...backupFailures,
   ...serviceFailures,
+  ...systemdFailures,
 };
 
 export type FailureCode = keyof typeof failures;

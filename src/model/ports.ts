@@ -227,6 +227,8 @@ export interface ServiceState {
   readonly identity: string | null;
   /** What only its kind understands, and needs to put the service back: whether a unit is enabled, which container it was. */
   readonly kept?: Json;
+  /** Where it does not run and its engine will not start it again by itself: how it ended, to follow its name. */
+  readonly ended?: string;
 }
 
 /** One look at a service, for probes, for the soak and for `status`. */
@@ -251,7 +253,8 @@ export interface ServiceControl {
   look(service: ServiceConfig, limitMs: number, signal?: AbortSignal): Promise<ServiceSight>;
   restart(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
   stop(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
-  start(service: ServiceConfig, signal?: AbortSignal): Promise<void>;
+  /** `before`: what it was when it ran, for what was stopped together with it. */
+  start(service: ServiceConfig, signal?: AbortSignal, before?: ServiceState): Promise<void>;
   /** Makes the engines read again what steps (or a restore) changed: unit files. Before services are ordered, restarted or put back. Safe to repeat. */
   reload(services: readonly ServiceConfig[], signal?: AbortSignal): Promise<void>;
   /** Restores what starting and stopping do not: enabled, masked. Before the service is started or stopped. Safe to repeat. */

@@ -1,7 +1,8 @@
-// Which services a run restarts, and in which order. Pure.
-import type { Config, ServiceConfig } from './config.ts';
+// Which services a run restarts, and what each of them waits for. Pure.
+import type { Config } from './config.ts';
 import { fail } from './failure.ts';
 import type { Step } from './plan.ts';
+import type { ServiceEdge } from './ports.ts';
 
 /** The services that the steps name, in the order of the config; `*` is all. Throws SERVICE_UNKNOWN with every name that the config lacks. */
 export function servicesToRestart(steps: readonly Pick<Step, 'requiresRestart'>[], config: Pick<Config, 'services'>): readonly string[] {
@@ -13,37 +14,35 @@ export function servicesToRestart(steps: readonly Pick<Step, 'requiresRestart'>[
 }
 
 /**
- * The wanted services in waves: each wave may start at once, after all waves before it. A service waits for what it names under `after:`,
- * also through services that are not wanted. `stop` turns the order round. Throws SERVICE_UNKNOWN and SERVICE_CYCLE.
+ * For each wanted service those of the wanted ones that it waits for, also through services that are not wanted; in the order of `wanted`.
+ * Throws SERVICE_CYCLE, which says who asks for each part of the circle.
  */
-export function dependencyWaves(
-  services: readonly ServiceConfig[],
-  wanted: Iterable<string>,
-  order: 'start' | 'stop' = 'start',
-): readonly (readonly ServiceConfig[])[] {
-  const byName = new Map(services.map((service) => [service.name, service]));
+export function waitsFor(edges: readonly ServiceEdge[], wanted: Iterable<string>): ReadonlyMap<string, ReadonlySet<string>> {
+  const bySource = Map.groupBy(edges, ({ service }) => service);
   const names = new Set(wanted);
-  refuseUnknown([...names], [...byName.keys()]);
-
-  const ranks = new Map<string, number>();
-  const rankOf = (name: string, path: readonly string[]): number => {
-    if (path.includes(name)) throw fail('SERVICE_CYCLE', { services: [...path.slice(path.indexOf(name)), name] });
-    const ranked = ranks.get(name);
-    if (ranked !== undefined) return ranked;
-    // A service that is not wanted takes no wave of its own, but passes on what it waits for.
-    const before = (byName.get(name)?.after ?? []).map((other) => rankOf(other, [...path, name]) + (names.has(other) ? 1 : 0));
-    const rank = Math.max(0, ...before);
-    ranks.set(name, rank);
-    return rank;
+  const known = new Map<string, ReadonlySet<string>>();
+  // What is wanted among all that comes before a service, the nearest only: they wait for the rest themselves.
+  const nearest = (name: string, path: readonly ServiceEdge[]): ReadonlySet<string> => {
+    const start = path.findIndex(({ service }) => service === name);
+    if (start >= 0) throw fail('SERVICE_CYCLE', { edges: path.slice(start) });
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const result = new Set<string>();
+    for (const edge of bySource.get(name) ?? []) {
+      const beyond = nearest(edge.after, [...path, edge]);
+      if (names.has(edge.after)) result.add(edge.after);
+      else beyond.forEach((other) => result.add(other));
+    }
+    known.set(name, result);
+    return result;
   };
+  return new Map([...names].map((name) => [name, nearest(name, [])]));
+}
 
-  const waves: ServiceConfig[][] = [];
-  for (const service of services) {
-    if (!names.has(service.name)) continue;
-    const rank = rankOf(service.name, []);
-    (waves[rank] ??= []).push(service);
-  }
-  return order === 'start' ? waves : waves.reverse();
+/** The other way round: who waits for whom when they are stopped. */
+export function reversed(order: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = [...order.keys()].toReversed();
+  return new Map(names.map((name) => [name, new Set(names.filter((other) => order.get(other)?.has(name) === true))]));
 }
 
 function refuseUnknown(names: readonly string[], known: readonly string[]): void {

@@ -14,7 +14,7 @@ export interface ServiceController {
   /** Each throws when the command, or the daemon behind it, refuses; none waits until the service is well. */
   restart(signal?: AbortSignal): Promise<void>;
   stop(signal?: AbortSignal): Promise<void>;
-  start(signal?: AbortSignal): Promise<void>;
+  start(signal?: AbortSignal, before?: ServiceState): Promise<void>;
   /** One look, over within `limitMs`. `unknown` where the service has nothing that tells. */
   health(limitMs: number, signal?: AbortSignal): Promise<Health>;
   /** The last lines that the service or its commands wrote. */
@@ -69,6 +69,7 @@ export async function controllerOf(service: ServiceConfig, context: ControllerCo
     case 'command':
       return (await import('./command/kind.ts')).command.create(service, context);
     case 'systemd':
+      return (await import('./systemd/kind.ts')).systemd.create(service, context);
     case 'docker':
     case 'compose':
       throw fail('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind });

@@ -44,7 +44,7 @@ export function createServiceControl({ config, clock, scrub }: ServiceControlOpt
     inspect: (service, signal) => guarded(service, (of) => of.inspect(signal)),
     restart: (service, signal) => guarded(service, (of) => of.restart(signal)),
     stop: (service, signal) => guarded(service, (of) => of.stop(signal)),
-    start: (service, signal) => guarded(service, (of) => of.start(signal)),
+    start: (service, signal, before) => guarded(service, (of) => of.start(signal, before)),
     putBack: (service, before, signal) => guarded(service, async (of) => of.putBack?.(before, signal)),
     async reload(services, signal) {
       for (const service of services) await guarded(service, async (of) => of.reload?.(signal));

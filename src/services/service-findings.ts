@@ -22,6 +22,7 @@ async function findingsOf(kind: ServiceKind, all: readonly ServiceConfig[], cont
     case 'command':
       return (await import('./command/kind.ts')).command.findings(all.filter(isOf(kind)), context);
     case 'systemd':
+      return (await import('./systemd/kind.ts')).systemd.findings(all.filter(isOf(kind)), context);
     case 'docker':
     case 'compose':
       return all.filter(isOf(kind)).map(({ name }) => finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: name, kind })));

@@ -17,7 +17,7 @@ interface Watch {
 /** What one look at the service shows. */
 type Sight =
   | { readonly state: 'well'; readonly identity: string | null; readonly hasHealth: boolean }
-  | { readonly state: 'gone' }
+  | { readonly state: 'gone'; readonly ended: string | null }
   | { readonly state: 'same'; readonly identity: string }
   | { readonly state: 'unhealthy'; readonly identity: string | null; readonly health: Extract<Health, { state: 'unhealthy' }> };
 
@@ -81,7 +81,8 @@ export async function waitUntilWell(
 
       const isDead =
         sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);
-      if (isDead || spells >= mostSpells || (spell === null && now >= deadline)) {
+      const hasEnded = sight.state === 'gone' && sight.ended !== null;
+      if (isDead || hasEnded || spells >= mostSpells || (spell === null && now >= deadline)) {
         const { status, problem, log } = account(service, sight, spells, lastSpell?.lastedMs ?? null);
         return report(status, problem, log);
       }
@@ -116,8 +117,8 @@ function listen(
 }
 
 async function lookAt(controller: ServiceController, before: ServiceState | null, limitMs: number, signal?: AbortSignal): Promise<Sight> {
-  const { isRunning, identity } = await controller.inspect(signal);
-  if (!isRunning) return { state: 'gone' };
+  const { isRunning, identity, ended = null } = await controller.inspect(signal);
+  if (!isRunning) return { state: 'gone', ended };
   if (identity !== null && identity === before?.identity) return { state: 'same', identity };
   const health = await controller.health(limitMs, signal);
   return health.state === 'unhealthy'
@@ -145,6 +146,8 @@ function account(
         log: sight.health.log,
       };
     default:
+      if (sight.state === 'gone' && sight.ended !== null && !wasWell)
+        return { status: 'stopped', problem: failure('SERVICE_ENDED', { service: name, account: sight.ended }) };
       if (wasWell) return { status: 'stopped', problem: failure('SERVICE_DIED', { service: name, afterMs: lastedMs }) };
       return { status: 'stopped', problem: failure('SERVICE_NOT_RUNNING', { service: name, timeoutMs }) };
   }

@@ -5,6 +5,12 @@ export interface Named {
   readonly service: string;
 }
 
+interface Edge {
+  readonly service: string;
+  readonly after: string;
+  readonly source: string | null;
+}
+
 const whereLogIs = ({ service }: Named) => `state/services/${service}.log`;
 
 export const serviceFailures = {
@@ -15,9 +21,9 @@ export const serviceFailures = {
         ? 'Add it under "services:" in upgrade.yaml, or take the name out.'
         : `Known are: ${known.join(', ')}. Correct the name, or add the service under "services:" in upgrade.yaml.`,
   }),
-  SERVICE_CYCLE: ({ services }: { services: readonly string[] }) => ({
-    message: `Services wait for each other in a circle: ${services.join(' → ')}.`,
-    hint: 'Take one of these names out of "after:" in upgrade.yaml.',
+  SERVICE_CYCLE: ({ edges }: { edges: readonly Edge[] }) => ({
+    message: `Services wait for each other in a circle: ${[...edges.map(({ service }) => service), edges[0]?.service ?? ''].join(' → ')}.`,
+    hint: `${edges.map(({ service, after, source }) => `${service} comes after ${after} by ${source ?? '"after:" in upgrade.yaml'}`).join('; ')}. Take one of these out.`,
   }),
   SERVICE_KIND_UNSUPPORTED: ({ service, kind }: Named & { kind: string }) => ({
     message: `Service ${service} is of kind "${kind}", which this version of Rungs cannot control yet.`,
@@ -62,6 +68,10 @@ export const serviceFailures = {
   SERVICE_NOT_RUNNING: ({ service, timeoutMs }: Named & { timeoutMs: number }) => ({
     message: `Service ${service} did not come up within ${timeoutMs / 1000} s.`,
     hint: `Its last output is in ${whereLogIs({ service })}. If it only needs longer, raise services.${service}.timeout.`,
+  }),
+  SERVICE_ENDED: ({ service, account }: Named & { account: string }) => ({
+    message: `Service ${service} does not run: it ${account}, and nothing starts it again.`,
+    hint: `Its last lines say why. Correct that, and then "upgrade resume" or the upgrade itself tries again.`,
   }),
   SERVICE_UNHEALTHY: ({ service, timeoutMs, command, account }: Named & { timeoutMs: number; command: string; account: string }) => ({
     message: `Service ${service} runs, but did not become healthy within ${timeoutMs / 1000} s: "${command}" ${account}.`,

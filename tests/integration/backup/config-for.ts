@@ -15,6 +15,8 @@ export function configFor(root: string): Config {
     databases: { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
     backup: { dir: join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, recipients: [] },
     services: {},
+    parallelRestarts: 32,
+    soakMs: 0,
     verify: [],
     timeouts: { stepMs: 1000, lockMs: 1000, totalMs: 1000 },
     boot: { onFailure: 'stop', lockMs: null, totalMs: null },

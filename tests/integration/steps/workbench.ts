@@ -57,6 +57,8 @@ export function workbench(
     databases: over.databases ?? { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
     backup: { dir: join(state, 'backups'), include: null, exclude: [], keep: 3, recipients: [] },
     services: {},
+    parallelRestarts: 32,
+    soakMs: 0,
     verify: [],
     timeouts: { stepMs: over.stepMs ?? 60_000, lockMs: 2_000, totalMs: 600_000 },
     boot: { onFailure: 'stop', lockMs: null, totalMs: null },
