@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { loadConfig } from './config/load-config.ts';
 import type { Config } from './model/config.ts';
 import type { UpgradeEvent } from './model/event.ts';
+import type { Outlook } from './model/outlook.ts';
 import type { Finding } from './model/plan.ts';
 import type { BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
@@ -158,6 +159,12 @@ export class UpdateManager {
   async status(): Promise<StatusDocument> {
     const [{ statusDocument }, { openInstallation }] = await Promise.all([import('./session/status.ts'), import('./session/journals.ts')]);
     return statusDocument(this.config, { installation: openInstallation(this.config) });
+  }
+
+  /** What can be told of a run to those who watch it: of a plan that is about to be run, or of a run (the latest where no id is given). */
+  async outlook(of?: PreparedPlan | string): Promise<Outlook | null> {
+    const { outlookOf } = await import('./session/outlook.ts');
+    return outlookOf(this.config, of);
   }
 
   /** All runs, the newest first. */

@@ -7,7 +7,7 @@ const interrupted = 130;
 
 /** `onStop` hears the first signal, and may say something else about it than that everything is put back. */
 export async function untilInterrupted<T>(
-  terminal: Terminal,
+  terminal: Pick<Terminal, 'err'>,
   work: (signal: AbortSignal) => Promise<T>,
   onStop: (signal: NodeJS.Signals) => string | null = () => null,
 ): Promise<T> {

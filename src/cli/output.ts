@@ -6,6 +6,7 @@ import { createOutput } from '../report/output.ts';
 import { createPlainReporter } from '../report/plain.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { createScrubber, scrubValue } from '../report/scrub.ts';
+import type { Outlook } from '../model/outlook.ts';
 import type { CommonFlags } from './flags.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -14,15 +15,29 @@ export function inkFor(flags: CommonFlags, terminal: Terminal, stream: 'stdout' 
   return createInk(wanted);
 }
 
-/** People read on stderr wherever stdout carries JSON. */
-export function reporterFor(flags: CommonFlags, terminal: Terminal, secrets: readonly string[]): Reporter {
+/**
+ * People read on stderr wherever stdout carries JSON. On a terminal a run is drawn while it goes on, else told line by line. `outlook` is asked for only
+ * where somebody sees it; `null`: told line by line everywhere.
+ */
+export async function reporterFor(
+  flags: CommonFlags,
+  terminal: Terminal,
+  secrets: readonly string[],
+  outlook: (() => Promise<Outlook | null>) | null,
+): Promise<Reporter> {
   const scrub = createScrubber(secrets);
   const stream = isForPrograms(flags) ? 'stderr' : 'stdout';
   const verbosity = flags.quiet === true ? 'quiet' : flags.verbose === true ? 'verbose' : 'normal';
-  const people = createPlainReporter({ output: createOutput(terminal[stream]), ink: inkFor(flags, terminal, stream), verbosity, scrub });
+  const output = createOutput(terminal[stream]);
+  const style = { output, ink: inkFor(flags, terminal, stream), verbosity, scrub } as const;
+  const isLive = outlook !== null && output.isTerminal && verbosity !== 'quiet' && terminal.env.TERM !== 'dumb' && flags.events !== true;
+  const people = isLive
+    ? (await import('../report/live/live.ts')).createLiveReporter({ ...style, outlook: await outlook() })
+    : createPlainReporter(style);
   if (!isForPrograms(flags)) return people;
   const machine = (flags.json === true ? createJsonReporter : createNdjsonReporter)({ output: createOutput(terminal.stdout), scrub });
   return {
+    ...people,
     onEvent(event) {
       machine.onEvent(event);
       people.onEvent(event);

@@ -100,8 +100,34 @@ export function spread(left: string, right: string, columns: number): string {
   return gap < 2 ? `${left}  ${right}` : left + ' '.repeat(gap) + right;
 }
 
+/** The beginning of a text, with `…` where something is left out. Its colours end where they would have ended. */
+export function cut(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  let kept = '';
+  let used = 0;
+  let isFull = false;
+  for (const part of text.split(colours)) {
+    if (part.startsWith('\u001b')) {
+      kept += part;
+      continue;
+    }
+    if (isFull) continue;
+    for (const { segment } of segments().segment(part)) {
+      const more = isWide(segment) ? 2 : 1;
+      if (used + more > columns - 1) {
+        isFull = true;
+        kept += columns > 0 ? '…' : '';
+        break;
+      }
+      kept += segment;
+      used += more;
+    }
+  }
+  return kept;
+}
+
 const colours = /(\u001b\[[0-9;]*m)/g;
-const narrow = /^[\u0020-\u007e✓✗↩▸│→·…’]*$/;
+const narrow = /^[\u0020-\u007e✓✗↩▸│→·…’━─]*$/;
 let segmenter: Intl.Segmenter | null = null;
 
 /** Made when it is needed: making it takes longer than most commands print. */

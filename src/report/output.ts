@@ -3,18 +3,26 @@ export interface Output {
   write(text: string): void;
   /** Columns of the terminal; 80 where it is none, or does not tell. */
   readonly columns: number;
+  /** Lines of the terminal; 24 where it is none, or does not tell. */
+  readonly rows: number;
   readonly isTerminal: boolean;
+  /** Hears of another size of the terminal; gives the way to stop listening. */
+  onResize(listener: () => void): () => void;
 }
 
 /** What is used of a `NodeJS.WriteStream`; tests give a small one of their own. */
 export interface WritableEnd {
   write(text: string): unknown;
   on?(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
+  on?(event: 'resize', listener: () => void): unknown;
+  off?(event: 'resize', listener: () => void): unknown;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
   readonly isTTY?: boolean | undefined;
 }
 
 const defaultColumns = 80;
+const defaultRows = 24;
 /** Below this the terminal wraps: our own lines would be shreds. */
 const fewestColumns = 40;
 
@@ -41,6 +49,13 @@ export function createOutput(stream: WritableEnd, problems: (message: string) =>
       // A terminal that does not know its size says 0.
       return stream.columns === undefined || stream.columns === 0 ? defaultColumns : Math.max(stream.columns, fewestColumns);
     },
+    get rows() {
+      return stream.rows === undefined || stream.rows === 0 ? defaultRows : stream.rows;
+    },
     isTerminal: stream.isTTY === true,
+    onResize(listener) {
+      stream.on?.('resize', listener);
+      return () => void stream.off?.('resize', listener);
+    },
   };
 }

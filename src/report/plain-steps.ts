@@ -8,7 +8,6 @@ type EventOf<T extends UpgradeEvent['type']> = Extract<UpgradeEvent, { readonly 
 export interface StepLines {
   transition(event: EventOf<'transition-started'> | null): void;
   started(event: EventOf<'step-started'>): void;
-  progress(event: EventOf<'step-progress'>): void;
   output(event: EventOf<'step-output'>): void;
   finished(event: EventOf<'step-finished'>): void;
   survivors(event: EventOf<'step-survivors'>): void;
@@ -38,14 +37,9 @@ export function createStepLines(screen: Screen): StepLines {
       transition = event?.transition ?? null;
       if (event !== null) screen.print(`  ${event.transition.includes('@') ? ladderPart(event.transition) : wayOf(event)}`);
     },
-    started({ step, action, description }) {
+    started({ step, description }) {
       going.set(step, { description, output: [] });
       if (screen.verbosity === 'verbose') screen.line(4, ink.quiet(marks.going), titleOf(step, description));
-      screen.show(`${action === 'revert' ? 'undoing ' : ''}${nameOf(step)}  ${description}`);
-    },
-    progress({ step, done, total, note }) {
-      const far = total === null || total <= 0 ? String(done) : `${Math.floor((100 * done) / total)} %`;
-      screen.show(`${nameOf(step)}  ${far}${note === '' ? '' : `  ${note}`}`);
     },
     output({ step, line }) {
       if (screen.verbosity === 'verbose') return screen.output(6, [line]);

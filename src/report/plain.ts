@@ -9,7 +9,7 @@ import { findingLine, probeLine, restoredLine, serviceLine } from './plain-check
 import { createStepLines } from './plain-steps.ts';
 import { asItIs } from './reporter.ts';
 import type { Reporter, Scrub, Verbosity } from './reporter.ts';
-import { sanitize } from './sanitize.ts';
+import { readable, sanitize } from './sanitize.ts';
 import { createScreen } from './screen.ts';
 import { scrubValue } from './scrub.ts';
 import { renderSummary } from './summary.ts';
@@ -39,7 +39,7 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
 
   function onEvent(raw: UpgradeEvent): void {
     if (verbosity === 'quiet') return;
-    const event = scrubValue(raw, clean);
+    const event = scrubValue(raw.type === 'step-output' ? { ...raw, line: readable(raw.line) } : raw, clean);
     switch (event.type) {
       case 'run-started': {
         const size = `${count(event.steps, 'step')}${event.resumed ? ', taken up again' : ''}`;
@@ -51,20 +51,18 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         isNamed = false;
         note = '';
         steps.transition(null);
-        return screen.show(phase);
+        return;
       case 'phase-finished': {
         const mark =
           event.status === 'failed' ? ink.bad(marks.failed) : event.phase === 'rollback' ? ink.back(marks.back) : ink.good(marks.done);
         if (!isNamed) screen.line(0, mark, `${ink.strong(event.phase)}${note === '' ? '' : `  ${note}`}`, event.durationMs);
         else if (event.status === 'failed') screen.line(0, mark, `${ink.strong(event.phase)} failed`, event.durationMs);
         phase = null;
-        return screen.clear();
+        return;
       }
       case 'finding':
         if (event.finding.level !== 'info' || verbosity === 'verbose') header();
         return findingLine(screen, event.finding);
-      case 'backup-progress':
-        return screen.show(`backup  ${bytes(event.doneBytes)} of ${bytes(event.totalBytes)}`);
       case 'backup-verified':
         note = `${count(event.backup.files, 'file')}, ${bytes(event.backup.bytes)}, ${event.backup.verified ? 'read back and equal' : 'not verified'}`;
         return;
@@ -77,8 +75,6 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
       case 'step-started':
         header();
         return steps.started(event);
-      case 'step-progress':
-        return steps.progress(event);
       case 'step-output':
         return steps.output(event);
       case 'step-finished':
@@ -86,16 +82,12 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         return steps.finished(event);
       case 'step-survivors':
         return steps.survivors(event);
-      case 'service':
-        return screen.show(`${event.service}  ${event.action}`);
       case 'service-settled':
         header();
         return serviceLine(screen, event.report);
       case 'probe-settled':
         header();
         return probeLine(screen, event.report);
-      case 'rollback-started':
-        return screen.clear();
       case 'restored':
         // The summary lists them; here their count is enough.
         if (verbosity !== 'verbose') return;
@@ -108,20 +100,24 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
       }
       case 'warning':
         return screen.line(2, ink.back(marks.warning), event.message);
+      // Told by what comes after them, or by the summary.
+      case 'backup-progress':
+      case 'step-progress':
+      case 'service':
+      case 'rollback-started':
       case 'version-written':
       case 'run-finished':
-        return screen.clear();
+        return;
     }
   }
 
   return {
     onEvent,
     finish(result) {
-      screen.clear();
       const isFine = result.outcome === 'committed' || result.outcome === 'nothing-to-do';
       if (verbosity === 'quiet' && isFine && result.warnings.length === 0) return;
       const lines = renderSummary(scrubValue(result, clean), { ink, columns: screen.columns, hasEvidence: verbosity !== 'quiet' });
-      output.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`);
+      output.write(`\n${lines.map((line) => line.trimEnd()).join('\n')}\n`);
     },
   };
 }

@@ -5,6 +5,10 @@ import type { ResultDocument } from '../model/run.ts';
 export interface Reporter {
   onEvent(event: UpgradeEvent): void;
   finish(result: ResultDocument): void;
+  /** What somebody else has to say meanwhile, where the reporter draws on the terminal: it may not be written past it. */
+  aside?(text: string): void;
+  /** Lets go of the terminal where the run ends without a result. */
+  close?(): void;
 }
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';

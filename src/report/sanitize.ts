@@ -25,6 +25,13 @@ export function sanitize(text: string): string {
     .replace(controls, '');
 }
 
+/** A line that a step printed, as it got into its log: sequences that were made visible there (`\x1b[31m`) say nothing to people, and are left out. */
+export function readable(line: string): string {
+  return sanitize(line.includes('\\x') ? line.replace(madeVisible, '') : line);
+}
+
+const madeVisible = /\\x(?:1b\[|9b)[0-?]*[ -/]*[@-~]|\\x(?:1b\]|9d).*?(?:\\x07|\\x1b\\|\\x9c|$)|\\x1b[ -/]*[0-Z\\^-~]/g;
+
 /** Shows them instead, as `\x1b`: for files and pages, where it matters what was there. */
 export function escapeControls(text: string): string {
   if (!suspicious.test(text)) return text;

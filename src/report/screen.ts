@@ -1,4 +1,4 @@
-// Where the plain reporter writes: lines with a mark, and on a terminal one last line that is written over and tells what is going on.
+// Where lines are written that stay: with a mark, wrapped under themselves, with a duration at the right edge.
 import { duration, hanging, marks, spread, width } from './layout.ts';
 import type { Ink } from './layout.ts';
 import type { Output } from './output.ts';
@@ -13,35 +13,20 @@ export interface Screen {
   line(indent: number, mark: string, text: string, ms?: number): void;
   /** Somebody else's output, set off by a bar. Never wrapped: it is to be recognised. */
   output(indent: number, lines: readonly string[]): void;
-  /** What is going on, until the next line; only on a terminal. */
-  show(text: string): void;
-  clear(): void;
 }
 
 /** Lines longer than this are hard to follow from left to right, however wide the terminal. */
 const mostColumns = 100;
-const showEveryMs = 80;
 
-export function createScreen(output: Output, ink: Ink, verbosity: Verbosity): Screen {
+export function createScreen(output: Pick<Output, 'write' | 'columns'>, ink: Ink, verbosity: Verbosity): Screen {
   const columns = Math.min(output.columns, mostColumns);
-  const hasStatus = output.isTerminal && verbosity !== 'quiet';
-  let isShown = false;
-  let shownAt = -showEveryMs;
-
-  function clear(): void {
-    if (isShown) output.write('\r\u001b[K');
-    isShown = false;
-  }
   function print(line: string): void {
-    if (verbosity === 'quiet') return;
-    clear();
-    output.write(`${line.trimEnd()}\n`);
+    if (verbosity !== 'quiet') output.write(`${line.trimEnd()}\n`);
   }
   return {
     ink,
     verbosity,
     columns,
-    clear,
     print,
     line(indent, mark, text, ms) {
       const right = ms === undefined ? '' : duration(ms);
@@ -50,15 +35,6 @@ export function createScreen(output: Output, ink: Ink, verbosity: Verbosity): Sc
     },
     output(indent, lines) {
       for (const one of lines) print(`${' '.repeat(indent)}${ink.quiet(marks.output)} ${one}`);
-    },
-    show(text) {
-      const now = performance.now();
-      if (!hasStatus || now - shownAt < showEveryMs) return;
-      shownAt = now;
-      clear();
-      const [first = ''] = hanging(`${marks.going} `, text.replaceAll('\n', ' '), output.columns - 1);
-      output.write(ink.quiet(first));
-      isShown = true;
     },
   };
 }

@@ -18,7 +18,8 @@ const shownRestored = 12;
 export function renderSummary(result: ResultDocument, options: SummaryOptions): readonly string[] {
   const { ink, columns } = options;
   const { mark, now, how } = headline(result, ink);
-  const lines = ['', spread(`${mark} ${ink.strong(`${result.product} ${now}`)}`, ink.quiet(duration(result.durationMs)), columns)];
+  const title = hanging(`${mark} `, ink.strong(`${result.product} ${now}`), columns - 10);
+  const lines = [spread(title[0] ?? '', ink.quiet(duration(result.durationMs)), columns), ...title.slice(1)];
   const details = result.outcome === 'committed' ? committed(result) : [how];
   for (const text of details) lines.push(...hanging('  ', text, columns));
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));

@@ -9,10 +9,14 @@ import { createJsonReporter } from '../../src/report/json.ts';
 import { createInk } from '../../src/report/layout.ts';
 import { createNdjsonReporter } from '../../src/report/ndjson.ts';
 import { createOutput, type Output } from '../../src/report/output.ts';
+import { createLiveReporter } from '../../src/report/live/live.ts';
 import { createPlainReporter } from '../../src/report/plain.ts';
 import type { Reporter, Scrub } from '../../src/report/reporter.ts';
 import { createScrubber } from '../../src/report/scrub.ts';
 import { committedResult, failing, rolledBackResult, stamped, stepFailure, succeeding } from '../unit/report/sample-run.ts';
+
+/** What the live reporter itself tells a terminal: moves, erasing, and what is shown at once. */
+const drawing = /\r|\u001b\[(\?(2026|25|7)[hl]|\d+[AE]|[JK])/g;
 
 interface Member {
   readonly name: string;
@@ -22,6 +26,11 @@ interface Member {
 const members: readonly Member[] = [
   { name: 'plain', create: (output, scrub) => createPlainReporter({ output, ink: createInk(false), verbosity: 'verbose', scrub }) },
   { name: 'quiet', create: (output, scrub) => createPlainReporter({ output, ink: createInk(false), verbosity: 'quiet', scrub }) },
+  { name: 'live', create: (output, scrub) => createLiveReporter({ output, ink: createInk(false), verbosity: 'normal', scrub }) },
+  {
+    name: 'live and verbose',
+    create: (output, scrub) => createLiveReporter({ output, ink: createInk(false), verbosity: 'verbose', scrub }),
+  },
   { name: 'json', create: (output, scrub) => createJsonReporter({ output, scrub }) },
   { name: 'ndjson', create: (output, scrub) => createNdjsonReporter({ output, scrub }) },
 ];
@@ -91,7 +100,7 @@ describe.each(members)('the $name reporter', ({ create }) => {
   });
 
   test('lets nothing through that a terminal would obey', () => {
-    const text = tell(create, (same) => same).replaceAll('\r\u001b[K', '');
+    const text = tell(create, (same) => same).replace(drawing, '');
     expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
     expect(text).toContain('hunter2');
   });

@@ -20,6 +20,7 @@ const packages: Readonly<Record<string, string>> = {
   strace: 'strace',
   systemctl: 'systemd',
   tar: 'tar',
+  tmux: 'tmux',
   unshare: 'util-linux',
   zstd: 'zstd',
 };

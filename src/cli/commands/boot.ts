@@ -68,7 +68,8 @@ async function bring(flags: BootFlags, voice: Voice, terminal: Terminal, note: (
   const work = async (signal: AbortSignal): Promise<ResultDocument> => {
     const manager = await openManager(flags, voice.terminal);
     ({ onFailure } = bootSettings(manager.config, terminal.env, flags));
-    const reporter = reporterFor(flags, voice.terminal, manager.config.secrets);
+    // What starts is told in lines: they are a service's log, and the terminal is CMD's afterwards.
+    const reporter = await reporterFor(flags, voice.terminal, manager.config.secrets, null);
     manager.on('event', (event) => {
       if (event.type === 'run-started') isRunning = true;
       if (event.type === 'run-finished') isRunning = false;

@@ -13,13 +13,17 @@ export async function follow(
   terminal: Terminal,
 ): Promise<number> {
   const manager = await openManager(flags, terminal);
-  const reporter = reporterFor(flags, terminal, manager.config.secrets);
+  const reporter = await reporterFor(flags, terminal, manager.config.secrets, () => manager.outlook(runId));
   let code: number | null = null;
-  for await (const event of manager.follow(runId, flags.after === undefined ? {} : { afterSeq: flags.after })) {
-    reporter.onEvent(event);
-    if (event.type !== 'run-finished') continue;
-    reporter.finish(event.result);
-    code = exitCodeOfResult(event.result);
+  try {
+    for await (const event of manager.follow(runId, flags.after === undefined ? {} : { afterSeq: flags.after })) {
+      reporter.onEvent(event);
+      if (event.type !== 'run-finished') continue;
+      reporter.finish(event.result);
+      code = exitCodeOfResult(event.result);
+    }
+  } finally {
+    reporter.close?.();
   }
   if (code === null) throw await unfinished(manager, runId);
   return code;

@@ -23,9 +23,9 @@ export async function runPlan(manager: UpdateManager, prepared: PreparedPlan, fl
   if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
   await confirm(prepared, flags, terminal);
   if (flags.detach === true) return startDetached(manager, prepared, flags, terminal);
-  return runAndReport(manager, flags, terminal, (signal) =>
-    manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) }),
-  );
+  const run = (signal: AbortSignal): Promise<ResultDocument> =>
+    manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) });
+  return runAndReport(manager, flags, terminal, run, prepared);
 }
 
 export function planRequest({ from, to, allowDowngrade, outOfOrder, acceptChecksum }: PlanFlags) {
@@ -44,12 +44,17 @@ export async function runAndReport(
   flags: RunFlags,
   terminal: Terminal,
   run: (signal: AbortSignal) => Promise<ResultDocument>,
+  plan?: PreparedPlan,
 ): Promise<number> {
-  const reporter = reporterFor(flags, terminal, manager.config.secrets);
+  const reporter = await reporterFor(flags, terminal, manager.config.secrets, () => manager.outlook(plan));
   manager.on('event', reporter.onEvent);
-  const result = await untilInterrupted(terminal, run);
-  reporter.finish(result);
-  return exitCodeOfResult(result);
+  try {
+    const result = await untilInterrupted({ err: (text) => (reporter.aside ?? terminal.err)(text) }, run);
+    reporter.finish(result);
+    return exitCodeOfResult(result);
+  } finally {
+    reporter.close?.();
+  }
 }
 
 /** A question is asked only on a terminal, and only when the plan breaks something or cannot be undone. */
