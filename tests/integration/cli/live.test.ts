@@ -65,7 +65,7 @@ describe.each([{ columns: 60 }, { columns: 100 }, { columns: 200 }])('at $column
     expect(running).toMatch(/^ {6}│ said redthings$/m);
     expect(running).toMatch(/^ {4}· 003_last/m);
     expect(running).toMatch(/^━+─+ 3 of 5 steps +\d/m);
-    expect(widest(running)).toBeLessThan(columns);
+    expect(widest(running)).toBeLessThanOrEqual(columns);
     if (columns < 100) expect(running).toContain('…');
     letGo(small, 'counted');
     const ended = await screen.until((text) => text.includes('ended with'), 'the end');
@@ -107,14 +107,14 @@ describe.each([{ columns: 60 }, { columns: 100 }, { columns: 200 }])('at $column
 });
 
 test('of 1,200 steps only those around the running one are drawn, in a low terminal too', async () => {
-  const steps = Array.from({ length: 1_200 }, (_, at) => [
-    `migrations/v2.0.0_to_v3.0.0/${String(at + 1).padStart(4, '0')}_one.sql`,
+  const numbers = Array.from({ length: 1_200 }, (_, at) => at + 1).filter((number) => number !== 700);
+  const steps = numbers.map((at) => [
+    `migrations/v2.0.0_to_v3.0.0/${String(at).padStart(4, '0')}_one.sql`,
     `-- rungs: { database: app }\n-- forward\nINSERT INTO users (name) VALUES ('n${at}');\n-- backward\nDELETE FROM users WHERE name = 'n${at}';\n`,
   ]);
   const small = makeSmall({
     files: {
       ...Object.fromEntries(steps),
-      'migrations/v2.0.0_to_v3.0.0/0700_one.sql': '',
       'migrations/v2.0.0_to_v3.0.0/0700_wait.sh': script('Wait', waitFor('waited')),
     },
   });
