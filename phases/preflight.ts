@@ -23,7 +23,10 @@ export interface PreflightFacts {
 // Room for the journal, logs, step copies and small staging files.
 const workingBytes = 32 * 1024 * 1024;
 
-export async function preflight(ports: Pick<Ports, 'databases' | 'services'>, facts: PreflightFacts): Promise<readonly Finding[]> {
+export async function preflight(
+  ports: Pick<Ports, 'databases' | 'services' | 'backups'>,
+  facts: PreflightFacts,
+): Promise<readonly Finding[]> {
   const { plan, config } = facts;
   const [databases, services, circles] = await Promise.all([
     ports.databases.check(),
@@ -42,6 +45,7 @@ export async function preflight(ports: Pick<Ports, 'databases' | 'services'>, fa
     ...editedSteps(facts),
     ...irreversibleSteps(plan),
     ...plan.transitions.flatMap(notYetSupported),
+    ...unprovenKeys(ports),
     ...notYetSupportedConfig(config),
   ];
   return findings.toSorted((a, b) => rank[a.level] - rank[b.level]);
@@ -152,11 +156,16 @@ function irreversibleSteps(plan: Plan): readonly Finding[] {
   });
 }
 
+/** A backup that nobody can open is none. */
+function unprovenKeys({ backups }: Pick<Ports, 'backups'>): readonly Finding[] {
+  const recipients = backups.unprovenRecipients();
+  return recipients.length === 0 ? [] : [finding('warn', failure('BACKUP_KEY_UNPROVEN', { recipients }))];
+}
+
 /** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
-function notYetSupportedConfig({ backup, notify, verify }: Config): readonly Finding[] {
+function notYetSupportedConfig({ notify, verify }: Config): readonly Finding[] {
   const probes = verify.filter(({ kind }) => kind === 'docker' || kind === 'systemd');
   return [
-    ...(backup.recipients.length === 0 ? [] : [finding('block', failure('ENCRYPTION_NOT_SUPPORTED', {}))]),
     ...probes.map(({ name, kind }) => finding('block', failure('PROBE_KIND_UNSUPPORTED', { probe: name, kind }))),
     ...(notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))]),
   ];

@@ -123,3 +123,18 @@ export const backupManifestSchema = z.strictObject({
   /** Of other backups, the archives that entries of this one lie in: with them and this file alone it can be restored. */
   archives: z.array(z.strictObject({ id: backupId, ...archive.shape })),
 });
+
+const sealedFile = z.strictObject({ file: z.string(), bytes: count, sha256: digest });
+
+/** What is in the clear of an encrypted backup. Names, sizes and hashes of what it holds are in the encrypted manifest only. */
+export const sealedManifestSchema = z.strictObject({
+  format: z.literal('rungs-encrypted-backup'),
+  formatVersion: z.literal(1),
+  id: z.string().check(z.regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$/)),
+  createdAt: z.string(),
+  /** age recipients, as the config has them. */
+  recipients: z.array(z.string()),
+  archive: sealedFile,
+  manifest: sealedFile,
+});
+export type SealedManifest = z.infer<typeof sealedManifestSchema>;

@@ -168,11 +168,12 @@ export const upgradeConfig = exact({
           say('Patterns relative to the root.', listOf(text('a pattern such as data/cache or **/*.tmp'), 'a list of patterns')),
         ),
         keep: optional(say('How many backups are kept. Default: 10.', count(1))),
+        keepDays: optional(say('Backups of the last so many days stay, whatever "keep" says. Default: none for its age.', count(1))),
         encrypt: optional(
           exact({
             age: say(
-              'age recipients (public keys).',
-              listOf(pattern(/^(age1|ssh-)\S[\s\S]*$/, 'an age recipient such as age1…'), 'a list of age recipients'),
+              'age recipients: public keys of age (age1…) or of SSH (ssh-ed25519 AAAA…). No secret key belongs on the host.',
+              listOf(text('an age recipient (age1…) or an ssh-ed25519 public key'), 'a list of age recipients'),
             ),
           }),
         ),

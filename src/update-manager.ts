@@ -10,7 +10,7 @@ import type { ResultDocument, RunRecord } from './model/run.ts';
 import type { Version } from './model/version.ts';
 import type { AdoptOptions, AdoptReport } from './session/adopt.ts';
 import type { ReadingPorts } from './session/adapters.ts';
-import type { RestoreOptions } from './session/backups.ts';
+import type { KeyOptions, RestoreOptions, VerifyOptions } from './session/backups.ts';
 import type { BaselineOptions, BaselineReport } from './session/baseline.ts';
 import type { LadderRequest } from './session/climbs.ts';
 import type { BootNote } from './session/boot-notes.ts';
@@ -220,10 +220,10 @@ export class UpdateManager {
     return createBackup(this.config, await this.#open(), options.signal);
   }
 
-  /** The newest where no id is given. Throws BACKUP_UNKNOWN, or what is wrong with it. */
-  async verifyBackup(id?: string): Promise<BackupRecord> {
+  /** The newest where no id is given. Throws BACKUP_UNKNOWN, BACKUP_ENCRYPTED, or what is wrong with it. */
+  async verifyBackup(id?: string, options: VerifyOptions = {}): Promise<BackupRecord> {
     const { verifyBackup } = await import('./session/backups.ts');
-    return verifyBackup(this.config, await this.#open(), id);
+    return verifyBackup(this.config, await this.#open(), id, options);
   }
 
   async restoreBackup(id: string, options: RestoreOptions = {}): Promise<RestoreReport> {
@@ -231,9 +231,9 @@ export class UpdateManager {
     return restoreBackup(this.config, await this.#open(), id, options);
   }
 
-  async exportBackup(id: string, file: string): Promise<BackupRecord> {
+  async exportBackup(id: string, file: string, options: KeyOptions = {}): Promise<BackupRecord> {
     const { exportBackup } = await import('./session/backups.ts');
-    return exportBackup(this.config, await this.#open(), id, file);
+    return exportBackup(this.config, await this.#open(), id, file, options);
   }
 
   async #session(entry: RunEntry, signal: AbortSignal | undefined): Promise<ResultDocument> {

@@ -1,8 +1,10 @@
 // Reads an archive by its frames. `verifyArchive` proves that it holds exactly what the manifest says; `createTarReader` goes to any entry without reading those before.
 import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import { hasContent, type ManifestEntry } from '../model/manifest.ts';
+import type { ReadableFile } from './age/encrypted-file.ts';
+import type { KeyRing } from './age/key-ring.ts';
+import { openArchive } from './archive-file.ts';
 import { createSlot, readFrame, startsOf, type Slot } from './frame-reader.ts';
 import type { Frame } from './frame-writer.ts';
 import { loadTarHeaders, padding, parseRecords, type TarEntry } from './tar-header.ts';
@@ -17,6 +19,7 @@ export interface ArchiveToRead {
   readonly entries: Iterable<ManifestEntry>;
   /** `null` while it is not known: the first reading back finds it. */
   readonly sha256: string | null;
+  readonly keys?: KeyRing | undefined;
 }
 
 /** Reads everything. Gives the archive's SHA-256. Throws BACKUP_MISSING, and BACKUP_CORRUPT with the first thing that is not as the manifest says. */
@@ -25,7 +28,7 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
   const file = await openArchive(archive);
   let reader: TarReader | null = null;
   try {
-    const { size } = await file.stat();
+    const { size } = file;
     if (size !== archive.bytes) throw new TypeError(`it has ${size} bytes instead of ${archive.bytes}`);
     const hash = createHash('sha256');
     reader = await createTarReader(file, archive.frames, { onFrame: (packed) => hash.update(packed) });
@@ -52,15 +55,6 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
   } finally {
     await reader?.close();
     await file.close();
-  }
-}
-
-export async function openArchive({ id, path }: Pick<ArchiveToRead, 'id' | 'path'>): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw fail('BACKUP_MISSING', { id, path });
-    throw fail('BACKUP_CORRUPT', { id, path, problem: messageOf(error) }, {}, error);
   }
 }
 
@@ -110,7 +104,7 @@ export interface TarReader {
 const largestRecords = 1 << 20;
 
 export async function createTarReader(
-  file: FileHandle,
+  file: ReadableFile,
   frames: readonly Frame[],
   { onFrame }: { onFrame?: (packed: Buffer) => void } = {},
 ): Promise<TarReader> {

@@ -1,10 +1,11 @@
 // Reads the contents of any entry of a backup, in whichever archive they lie, and proves them by their SHA-256.
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { ContentEntry, ManifestHead } from '../model/manifest.ts';
-import { createTarReader, expectSame, openArchive, type TarReader } from './archive-reader.ts';
+import type { KeyRing } from './age/key-ring.ts';
+import { openArchive, type OpenFile } from './archive-file.ts';
+import { createTarReader, expectSame, type TarReader } from './archive-reader.ts';
 
 export interface ContentReader {
   /**
@@ -28,11 +29,14 @@ export function archiveOf(
 }
 
 /** Opens an archive when the first entry in it is asked for. */
-export function openContents(backup: { readonly path: string }, manifest: ManifestHead): ContentReader {
-  const opened = new Map<string, Promise<{ readonly file: FileHandle; readonly reader: TarReader }>>();
-  const open = async (id: string): Promise<{ readonly file: FileHandle; readonly reader: TarReader }> => {
+export function openContents(
+  backup: { readonly path: string; readonly keys?: KeyRing | undefined },
+  manifest: ManifestHead,
+): ContentReader {
+  const opened = new Map<string, Promise<{ readonly file: OpenFile; readonly reader: TarReader }>>();
+  const open = async (id: string): Promise<{ readonly file: OpenFile; readonly reader: TarReader }> => {
     const { path, frames } = archiveOf(backup, manifest, id);
-    const file = await openArchive({ id, path });
+    const file = await openArchive({ id, path, keys: backup.keys });
     return { file, reader: await createTarReader(file, frames) };
   };
   return {

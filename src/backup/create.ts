@@ -1,12 +1,14 @@
 // Makes one backup: scan, copy the databases, pack, sync, read everything back, and only then give it its name.
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { integrityCheck, copyDatabase, logicalDigest } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import { hasContent, type LogicalDigest, type ManifestEntry, type ManifestHead, type ManifestSource } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
+import { createEncrypted } from './age/encrypted-file.ts';
+import type { KeyRing } from './age/key-ring.ts';
 import { verifyArchive } from './archive-reader.ts';
 import { pack } from './archive-writer.ts';
 import { syncFolder } from './durable.ts';
@@ -14,6 +16,7 @@ import { createFrameWriter, type Frame } from './frame-writer.ts';
 import { createManifestWriter } from './manifest-file.ts';
 import { byPath } from './names.ts';
 import { describeFile, scan, type Found, type Scan } from './scan.ts';
+import { describedFile, writeSealed } from './sealed-manifest.ts';
 import { resolveSources } from './sources.ts';
 import { loadTarHeaders } from './tar-header.ts';
 
@@ -22,6 +25,7 @@ export interface CreateContext {
   readonly clock: Clock;
   readonly never: readonly string[];
   readonly settledMs: number;
+  readonly keys: KeyRing;
 }
 
 export type CreateRequest = Parameters<BackupStore['create']>[0];
@@ -33,40 +37,53 @@ export async function createBackup(request: CreateRequest, context: CreateContex
   const sources = resolveSources(config, request.extraPaths);
   const found = scanAll(sources, context);
   const totalBytes = bytesOf(found);
-  const paths = pathsOf(dir, request.id);
+  const { recipients } = config.backup;
+  const paths = pathsOf(dir, request.id, recipients.length > 0);
   const temporary = [paths.partial];
   try {
     await prepareFolder(dir);
+    if (copiesIn(config) !== dir) await prepareFolder(copiesIn(config));
+    // Our own key is on disk before anything that only it may open here.
+    const all = recipients.length === 0 ? [] : [...recipients, await context.keys.makeKey(request.id)];
     const copies = await copyDatabases(found, request, context, temporary);
     const dumps = await dumpDatabases(sources, request, context, { copies, temporary });
     const everything = { ...found, entries: [...found.entries, ...dumps].toSorted(byPath) };
-    const packed = await packAll(everything, copies, request, context);
+    const packed = await packAll(everything, copies, request, { ...context, recipients: all });
     const files = packed.entries.filter((entry) => hasContent(entry) || entry.type === 'hardlink').length;
     // The first proof that what was written can be read, and that it is what was there.
-    const sha256 = await verifyArchive({ id: request.id, path: paths.partial, sha256: null, ...packed }, request.signal);
+    const sha256 = await verifyArchive(
+      { id: request.id, path: paths.partial, sha256: null, keys: context.keys, ...packed },
+      request.signal,
+    );
     const { entries, frames, bytes, tarBytes } = packed;
     // The manifest first: an archive under its final name always has one.
-    temporary.push(`${paths.manifest}.partial`, paths.manifest);
-    const writer = await createManifestWriter(paths.manifest, {
-      format: 'rungs-backup',
-      formatVersion: 2,
-      id: request.id,
-      product: config.product,
-      version: request.version,
-      runId: request.runId,
-      createdAt: clock.now(),
-      root: config.root,
-      sources: [...sources],
-      exclude: [...config.backup.exclude],
-      basis: null,
-    });
+    const file = all.length === 0 ? paths.manifest : `${paths.manifest}.age`;
+    temporary.push(...[paths.manifest, `${paths.manifest}.age`].flatMap((name) => [`${name}.partial`, name]));
+    const encrypted = all.length === 0 ? null : await describedFile(paths.partial);
+    const writer = await createManifestWriter(
+      file,
+      {
+        format: 'rungs-backup',
+        formatVersion: 2,
+        id: request.id,
+        product: config.product,
+        version: request.version,
+        runId: request.runId,
+        createdAt: clock.now(),
+        root: config.root,
+        sources: [...sources],
+        exclude: [...config.backup.exclude],
+        basis: null,
+      },
+      all,
+    );
     for (const entry of entries) await writer.add(entry);
     const manifest = await writer.finish({
       simultaneous: true,
       warnings: [],
-      encryption: null,
+      encryption: encrypted === null ? null : { format: 'age', recipients: [...recipients], ...encrypted },
       archive: {
-        file: `${request.id}.tar.zst`,
+        file: basename(paths.archive),
         sha256,
         bytes,
         tarBytes,
@@ -76,6 +93,8 @@ export async function createBackup(request: CreateRequest, context: CreateContex
       totals: { files, bytes: contentBytes(entries), entries: entries.length },
     });
     await writer.close();
+    if (encrypted !== null)
+      await writeSealed(paths.manifest, { id: request.id, createdAt: manifest.createdAt, recipients, archive: encrypted });
     await rename(paths.partial, paths.archive);
     temporary.length = 0;
     await syncFolder(dir);
@@ -85,12 +104,16 @@ export async function createBackup(request: CreateRequest, context: CreateContex
     for (const file of temporary) await removeIfThere(file);
     throw describe(error, dir, totalBytes, request.signal);
   } finally {
-    await removeCopies(dir, request.id);
+    await removeCopies(copiesIn(config), request.id);
   }
 }
 
-export function pathsOf(dir: string, id: string): { readonly archive: string; readonly manifest: string; readonly partial: string } {
-  const archive = join(dir, `${id}.tar.zst`);
+export function pathsOf(
+  dir: string,
+  id: string,
+  isEncrypted = false,
+): { readonly archive: string; readonly manifest: string; readonly partial: string } {
+  const archive = join(dir, `${id}.tar.zst${isEncrypted ? '.age' : ''}`);
   return { archive, manifest: join(dir, `${id}.manifest.json`), partial: `${archive}.partial` };
 }
 
@@ -130,11 +153,16 @@ async function prepareFolder(dir: string): Promise<void> {
   if (((await stat(dir)).mode & 0o077) !== 0) await chmod(dir, 0o700);
   const names = new Set(await readdir(dir));
   for (const name of names) {
-    if (/^[0-9A-Za-z_-]+\.(tar\.zst|manifest\.json|\d+\.db)\.partial(-journal|-wal|-shm|\.list)?$/.test(name))
+    if (/^[0-9A-Za-z_-]+\.((tar\.zst|manifest\.json)(\.age)?|\d+\.db)\.partial(-journal|-wal|-shm|\.list)?$/.test(name))
       await removeIfThere(join(dir, name));
-    const id = /^([0-9A-Za-z_-]+)\.manifest\.json$/.exec(name)?.[1];
-    if (id !== undefined && !names.has(`${id}.tar.zst`)) await removeIfThere(join(dir, name));
+    const id = /^([0-9A-Za-z_-]+)\.manifest\.json(?:\.age)?$/.exec(name)?.[1];
+    if (id !== undefined && !names.has(`${id}.tar.zst`) && !names.has(`${id}.tar.zst.age`)) await removeIfThere(join(dir, name));
   }
+}
+
+/** Copies of databases are not encrypted: where backups are, they never lie where backups do. */
+function copiesIn({ state, backup }: Config): string {
+  return backup.recipients.length === 0 ? backup.dir : join(state, 'copies');
 }
 
 type Copies = Map<string, { readonly file: string; readonly logical: LogicalDigest }>;
@@ -145,7 +173,7 @@ async function copyDatabases(found: Scan, { id, signal }: CreateRequest, { confi
     if (database === null) continue;
     const name = database.name ?? path;
     const live = database.location ?? join(config.root, path);
-    const file = join(config.backup.dir, `${id}.${copies.size}.db.partial`);
+    const file = join(copiesIn(config), `${id}.${copies.size}.db.partial`);
     temporary.push(file);
     const options = { name, ...(signal === undefined ? {} : { signal }) };
     // Made by us first, so that nobody else can read it.
@@ -170,7 +198,7 @@ async function dumpDatabases(
     const target = source.kind === 'postgres' ? config.databases[source.name ?? ''] : undefined;
     if (target?.kind !== 'postgres') continue;
     const { dumpPostgres } = await import('../databases/postgres/dump.ts');
-    const file = join(config.backup.dir, `${id}.${copies.size}.db.partial`);
+    const file = join(copiesIn(config), `${id}.${copies.size}.db.partial`);
     temporary.push(file);
     const { logical } = await dumpPostgres(target, file, { name: source.name ?? '', signal });
     copies.set(source.path, { file, logical });
@@ -190,14 +218,15 @@ async function packAll(
   found: Scan,
   copies: Copies,
   { id, signal, onProgress }: CreateRequest,
-  { config, clock, settledMs }: CreateContext,
+  { config, clock, settledMs, recipients }: CreateContext & { readonly recipients: readonly string[] },
 ): Promise<Packed> {
   const file = await open(
-    pathsOf(config.backup.dir, id).partial,
+    pathsOf(config.backup.dir, id, recipients.length > 0).partial,
     constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
     0o600,
   );
-  const writer = createFrameWriter(file);
+  const encrypted = recipients.length === 0 ? null : await createEncrypted(file, recipients);
+  const writer = createFrameWriter(encrypted ?? file);
   const totalBytes = bytesOf(found);
   let done = 0;
   let told = 0;
@@ -223,6 +252,7 @@ async function packAll(
     // A tar ends with two empty blocks.
     await writer.append(Buffer.alloc(1024));
     const written = await writer.finish();
+    await encrypted?.end();
     await file.sync();
     return { entries, ...written };
   } finally {

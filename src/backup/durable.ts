@@ -1,9 +1,23 @@
 // Writes that outlive a power cut: the file and its folder are synced before anybody is told.
 import { execFile } from 'node:child_process';
 import { constants, lstatSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toBytes } from './names.ts';
+
+/** Atomic: the old file or the whole new one, mode 0600. Passes through `<file>.partial`. */
+export async function writeDurably(file: string, text: string): Promise<void> {
+  const partial = `${file}.partial`;
+  const handle = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(partial, file);
+  await syncFolder(dirname(file));
+}
 
 /** Puts the contents of many files on disk: by one sync of their file system where that can be asked for, instead of a journal commit each. Throws what the file system throws: a sync that failed is never taken for one that worked. */
 export async function syncFiles(files: readonly string[]): Promise<void> {

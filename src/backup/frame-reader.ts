@@ -1,5 +1,5 @@
 // Reads one frame of an archive into a slot, whose buffers and context are used again for the next.
-import type { FileHandle } from 'node:fs/promises';
+import type { ReadableFile } from './age/encrypted-file.ts';
 import { createFrameUnpacker, type FrameCodec } from './frame-codec.ts';
 import type { Frame } from './frame-writer.ts';
 
@@ -36,7 +36,7 @@ export function createSlot(frames: readonly Frame[]): Slot {
 }
 
 export async function readFrame(
-  file: FileHandle,
+  file: ReadableFile,
   frames: readonly Frame[],
   starts: ReturnType<typeof startsOf>,
   index: number,

@@ -1,6 +1,6 @@
 // Takes tar bytes and appends them to a file as independent zstd frames, compressed beside each other and written in order; memory stays flat.
 // Frames start at known places, so a file that changed while being read can be taken back, and one file can be fetched without reading the rest.
-import type { FileHandle } from 'node:fs/promises';
+import type { WritableFile } from './age/encrypted-file.ts';
 import { createFramePacker, type FrameCodec } from './frame-codec.ts';
 
 /** Bytes of the archive and of the tar. */
@@ -42,7 +42,7 @@ interface Slot {
   tarBytes: number;
 }
 
-export function createFrameWriter(file: FileHandle): FrameWriter {
+export function createFrameWriter(file: WritableFile): FrameWriter {
   const free: Slot[] = Array.from({ length: slots }, createSlot);
   const queue: Slot[] = [];
   const frames: Frame[] = [];

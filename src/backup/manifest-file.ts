@@ -5,8 +5,11 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fail, messageOf } from '../model/failure.ts';
 import { loadManifestShapes, type Manifest, type ManifestEntry, type ManifestHead } from '../model/manifest.ts';
+import { createEncrypted } from './age/encrypted-file.ts';
+import type { KeyRing } from './age/key-ring.ts';
 import { syncFolder } from './durable.ts';
 import { entryRules, headProblem } from './manifest-rules.ts';
+import { readSealed, sealProblem, unsealManifest } from './sealed-manifest.ts';
 
 /** What is known before the first entry, and what only after the last. */
 export type ManifestStart = Omit<ManifestHead, keyof ManifestEnd | 'sha256'>;
@@ -29,10 +32,24 @@ export interface ManifestWriter {
 
 const chunkSize = 1 << 18;
 
-/** One entry a line, so that people and line tools can read it; the last line holds the SHA-256 of all before it. Passes through `<file>.partial`. */
-export async function createManifestWriter(file: string, start: ManifestStart): Promise<ManifestWriter> {
+/**
+ * One entry a line, so that people and line tools can read it; the last line holds the SHA-256 of all before it. Passes through `<file>.partial`. With
+ * recipients, what is on disk is encrypted to them.
+ */
+export async function createManifestWriter(
+  file: string,
+  start: ManifestStart,
+  recipients: readonly string[] = [],
+): Promise<ManifestWriter> {
   const partial = `${file}.partial`;
-  const handle = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+  const handle = await open(partial, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+  const encrypted = recipients.length === 0 ? null : await createEncrypted(handle, recipients);
+  let position = 0;
+  const append = async (bytes: Buffer): Promise<void> => {
+    if (encrypted === null) await handle.appendFile(bytes);
+    else await encrypted.write(bytes, 0, bytes.length, position);
+    position += bytes.length;
+  };
   const hash = createHash('sha256');
   let pending = `${JSON.stringify(start, null, 2).slice(0, -2)},\n  "entries": [`;
   let separator = '\n';
@@ -40,7 +57,7 @@ export async function createManifestWriter(file: string, start: ManifestStart): 
     const bytes = Buffer.from(pending);
     pending = '';
     hash.update(bytes);
-    await handle.appendFile(bytes);
+    await append(bytes);
   };
   return {
     add: async (entry) => {
@@ -52,7 +69,8 @@ export async function createManifestWriter(file: string, start: ManifestStart): 
       pending += `\n  ],\n${JSON.stringify(end, null, 2).slice(2, -2)},\n`;
       await flush();
       const sha256 = hash.digest('hex');
-      await handle.appendFile(`  "sha256": "${sha256}"\n}\n`);
+      await append(Buffer.from(`  "sha256": "${sha256}"\n}\n`));
+      await encrypted?.end();
       await handle.sync();
       await rename(partial, file);
       await syncFolder(dirname(file));
@@ -71,15 +89,19 @@ export async function readManifest(which: Which): Promise<Manifest> {
 interface Which {
   readonly id: string;
   readonly manifest: string;
+  /** Needed for one that is encrypted. */
+  readonly keys?: KeyRing | undefined;
 }
 
-/** Throws BACKUP_MISSING, BACKUP_FORMAT_NEWER, and BACKUP_CORRUPT for one that was damaged or made to do harm. */
-export async function openManifest({ id, manifest: path }: Which): Promise<OpenManifest> {
+/** Throws BACKUP_MISSING, BACKUP_ENCRYPTED, BACKUP_FORMAT_NEWER, and BACKUP_CORRUPT for one that was damaged or made to do harm. */
+export async function openManifest({ id, manifest: path, keys }: Which): Promise<OpenManifest> {
   const corrupt = (problem: string, cause?: unknown): Error => fail('BACKUP_CORRUPT', { id, path, problem }, {}, cause);
-  const text = await readFile(path).catch((error: unknown) => {
+  const clear = await readFile(path).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw fail('BACKUP_MISSING', { id, path });
     throw corrupt(messageOf(error), error);
   });
+  const sealed = await sealedIn(clear, id, corrupt);
+  const text = sealed === null ? clear : await unsealManifest(sealed, path, { id, keys });
   const begin = text.indexOf('\n  "entries": [');
   const from = text.indexOf('[', begin) + 1;
   const to = text.indexOf('\n  ]', from);
@@ -129,6 +151,26 @@ function* batches(lines: Buffer, corrupt: (problem: string, cause: unknown) => E
     at = stop + 1;
     const batch = part === '' ? [] : parseJson(`[${part}]`, corrupt);
     if (Array.isArray(batch)) yield batch;
+  }
+}
+
+/** Whether an encrypted backup is as it was written, which takes no key. Throws BACKUP_CORRUPT; gives false where it is not encrypted. */
+export async function verifySealed({ id, manifest: path }: Which): Promise<boolean> {
+  const corrupt = (problem: string, cause?: unknown): Error => fail('BACKUP_CORRUPT', { id, path, problem }, {}, cause);
+  const text = await readFile(path).catch((error: unknown) => {
+    throw corrupt(messageOf(error), error);
+  });
+  const sealed = await sealedIn(text, id, corrupt);
+  const problem = sealed === null ? null : await sealProblem(sealed, dirname(path));
+  if (problem !== null) throw corrupt(problem);
+  return sealed !== null;
+}
+
+async function sealedIn(text: Buffer, id: string, corrupt: (problem: string, cause: unknown) => Error): ReturnType<typeof readSealed> {
+  try {
+    return await readSealed(text, id);
+  } catch (error) {
+    throw corrupt(messageOf(error), error);
   }
 }
 

@@ -3,7 +3,9 @@ import type { Config, DatabaseConfig } from '../model/config.ts';
 import { failuresOf, fail, UpgradeError } from '../model/failure.ts';
 import type { EntryOf } from '../model/manifest.ts';
 import type { BackupRecord, Difference } from '../model/ports.ts';
-import { createTarReader, openArchive } from './archive-reader.ts';
+import type { KeyRing } from './age/key-ring.ts';
+import { openArchive } from './archive-file.ts';
+import { createTarReader } from './archive-reader.ts';
 import { archiveOf } from './content-reader.ts';
 import type { OpenManifest } from './manifest-file.ts';
 
@@ -33,7 +35,7 @@ async function sizeOf(name: string, target: Extract<DatabaseConfig, { kind: 'pos
 const pieceSize = 1 << 20;
 
 /** After the archives were verified: pg_restore reads the table of contents of each dump. Throws BACKUP_CORRUPT, POSTGRES_TOOLS_MISSING. */
-export async function verifyDumps({ id, path }: BackupRecord, manifest: OpenManifest): Promise<void> {
+export async function verifyDumps({ id, path, keys }: BackupRecord & { readonly keys?: KeyRing }, manifest: OpenManifest): Promise<void> {
   const dumps: EntryOf<'postgres'>[] = [];
   for (const entry of manifest.entries) if (entry.type === 'postgres') dumps.push(entry);
   if (dumps.length === 0) return;
@@ -42,7 +44,7 @@ export async function verifyDumps({ id, path }: BackupRecord, manifest: OpenMani
     const { name, size, at } = dump;
     const tools = await findTools(name);
     const archive = archiveOf({ path }, manifest, dump.in ?? id);
-    const file = await openArchive({ id, path: archive.path });
+    const file = await openArchive({ id, path: archive.path, keys });
     const reader = await createTarReader(file, archive.frames);
     try {
       reader.seek(at);

@@ -6,6 +6,7 @@ import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
+import type { KeyRing } from './age/key-ring.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { compareTree, shownPath } from './compare.ts';
 import { foldersAbove, toBytes } from './names.ts';
@@ -16,6 +17,7 @@ import { removeStaged, settable, setOwnerAndMode, stage, stageHardLink, stagedIn
 export interface RestoreRequest {
   readonly manifest: Manifest;
   readonly archive: string;
+  readonly keys?: KeyRing | undefined;
   readonly root: string;
   readonly databases: Config['databases'];
   readonly never: readonly string[];
@@ -102,6 +104,7 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
       stage({
         manifest,
         archive,
+        keys: request.keys,
         entries: contents,
         folderFor: (entry) => (entry.type === 'postgres' ? request.asideDir : stagingFolder(entry, root)),
         signal,

@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { ContentEntry, EntryOf, Manifest } from '../model/manifest.ts';
+import type { KeyRing } from './age/key-ring.ts';
 import { hasCode } from './aside.ts';
 import { openContents, type ContentReader } from './content-reader.ts';
 import { syncFiles } from './durable.ts';
@@ -27,6 +28,7 @@ import { stagedName } from './scan.ts';
 export interface StageRequest {
   readonly manifest: Manifest;
   readonly archive: string;
+  readonly keys?: KeyRing | undefined;
   /** In the order of the archive. */
   readonly entries: readonly ContentEntry[];
   /** An existing folder on the file system of the entry's place. */
@@ -40,13 +42,14 @@ export interface StageRequest {
 export async function stage({
   manifest,
   archive,
+  keys,
   entries,
   folderFor,
   signal,
   onEntry,
 }: StageRequest): Promise<ReadonlyMap<string, string>> {
   const staged = new Map<string, string>();
-  const reader = openContents({ path: archive }, manifest);
+  const reader = openContents({ path: archive, keys }, manifest);
   const isFew = entries.length <= 64;
   try {
     for (const entry of entries) {

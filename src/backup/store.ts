@@ -5,11 +5,13 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
+import { createKeyRing } from './age/key-ring.ts';
+import { isEncrypted } from './archive-file.ts';
 import { compareTree } from './compare.ts';
 import { bytesOf, createBackup, pathsOf, recordOf, removeIfThere, scanAll } from './create.ts';
 import { syncFolder } from './durable.ts';
 import { exportBackup } from './export.ts';
-import { openManifest, readManifest, type OpenManifest } from './manifest-file.ts';
+import { openManifest, readManifest, verifySealed, type OpenManifest } from './manifest-file.ts';
 import { isWithin } from './names.ts';
 import { sizeOfPostgres, verifyDumps } from './postgres.ts';
 import { restoreTree } from './restore.ts';
@@ -23,14 +25,17 @@ export interface StoreOptions {
   readonly excludeAlways?: readonly string[];
   /** How long a file must have been left alone to be known again by its inode. Pages written through a mapping are on disk after this long. */
   readonly settledMs?: number;
+  /** Files with keys for encrypted backups. */
+  readonly identities?: readonly string[];
 }
 
-export function createBackupStore({ config, clock, excludeAlways = [], settledMs = 60_000 }: StoreOptions): BackupStore {
+export function createBackupStore({ config, clock, excludeAlways = [], settledMs = 60_000, identities = [] }: StoreOptions): BackupStore {
+  const keys = createKeyRing(config.state, identities);
   const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
 
   const compare = async (backup: BackupRecord): ReturnType<BackupStore['compare']> => {
     const { differences, compared } = await compareTree({
-      manifest: await readManifest(backup),
+      manifest: await readManifest({ ...backup, keys }),
       root: config.root,
       databases: config.databases,
       never,
@@ -38,9 +43,9 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     return { differences, compared };
   };
   const verify = async (backup: BackupRecord, known?: OpenManifest): Promise<void> => {
-    const manifest = known ?? (await openManifest(backup));
-    await verifyBackup(backup, manifest);
-    await verifyDumps(backup, manifest);
+    const manifest = known ?? (await openManifest({ ...backup, keys }));
+    await verifyBackup({ ...backup, keys }, manifest);
+    await verifyDumps({ ...backup, keys }, manifest);
   };
 
   return {
@@ -56,14 +61,14 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
       };
     },
     create: async (request) => {
-      const paths = pathsOf(config.backup.dir, request.id);
+      const paths = pathsOf(config.backup.dir, request.id, config.backup.recipients.length > 0);
       const isThere = await lstat(paths.archive).then(
         () => true,
         () => false,
       );
-      if (!isThere) return createBackup(request, { config, clock, never, settledMs });
+      if (!isThere) return createBackup(request, { config, clock, never, settledMs, keys });
       // A run that was killed after the backup and before its record takes it up again, if it still holds what is there.
-      const manifest = await readManifest({ id: request.id, manifest: paths.manifest });
+      const manifest = await readManifest({ id: request.id, manifest: paths.manifest, keys });
       const backup = recordOf(manifest, paths);
       await verify(backup, manifest);
       const { differences } = await compareTree({ manifest, root: config.root, databases: config.databases, never });
@@ -73,11 +78,12 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     verify: (backup) => verify(backup),
     compare,
     restore: async (backup, { differences, paths, asideDir }) => {
-      const manifest = await readManifest(backup);
+      const manifest = await readManifest({ ...backup, keys });
       refuseForeignPlaces(manifest, config, never, backup);
       return restoreTree({
         manifest,
         archive: backup.path,
+        keys,
         root: config.root,
         databases: config.databases,
         never,
@@ -88,10 +94,15 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
       });
     },
     exportTo: async (backup, file) => exportBackup(backup, file, () => verify(backup)),
+    verifySealed: (backup) => verifySealed(backup),
+    noteProof: async (backup) => (isEncrypted(backup.path) ? keys.noteProof(backup.path) : undefined),
+    unprovenRecipients: () => keys.unproven(config.backup.recipients),
+    forgetKeys: (except) => keys.forget(except),
     remove: async (backup) => {
       // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
       await removeIfThere(backup.path);
       await removeIfThere(backup.manifest);
+      await removeIfThere(`${backup.manifest}.age`);
       if (
         await lstat(dirname(backup.path)).then(
           () => true,

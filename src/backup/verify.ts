@@ -2,18 +2,19 @@
 import type { ManifestEntry } from '../model/manifest.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import { hasContent } from '../model/manifest.ts';
+import type { KeyRing } from './age/key-ring.ts';
 import { verifyArchive } from './archive-reader.ts';
 import { openContents } from './content-reader.ts';
 import type { OpenManifest } from './manifest-file.ts';
 
 /** Throws BACKUP_MISSING and BACKUP_CORRUPT with the first thing that is not as the manifest says. */
 export async function verifyBackup(
-  { id, path }: Pick<BackupRecord, 'id' | 'path'>,
+  { id, path, keys }: Pick<BackupRecord, 'id' | 'path'> & { readonly keys?: KeyRing },
   manifest: OpenManifest,
   signal?: AbortSignal,
 ): Promise<void> {
-  await verifyArchive({ id, path, ...manifest.archive, entries: ownEntries(manifest) }, signal);
-  const contents = openContents({ path }, manifest);
+  await verifyArchive({ id, path, keys, ...manifest.archive, entries: ownEntries(manifest) }, signal);
+  const contents = openContents({ path, keys }, manifest);
   try {
     for (const entry of manifest.entries) {
       signal?.throwIfAborted();

@@ -127,19 +127,29 @@ function addBackups(program: Command, call: Call): void {
     });
   runs(command(backup, call, 'list', 'all backups'), call, async (flags) => (await actions()).list(flags, call.terminal));
   runs(command(backup, call, 'create', 'make a backup now'), call, async (flags) => (await actions()).create(flags, call.terminal));
-  const verify = command(backup, call, 'verify', 'read a backup whole and compare it with its manifest').argument(
-    '[id]',
-    'the newest where it is left out',
-  );
+  const verify = withKeys(command(backup, call, 'verify', 'read a backup whole and compare it with its manifest'))
+    .argument('[id]', 'the newest where it is left out')
+    .option('--sealed', 'of an encrypted backup, only whether its files are as they were written: takes no key');
   runs(verify, call, async (flags, [id]) => (await actions()).verify(id, flags, call.terminal));
-  const restore = command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup')
+  const restore = withKeys(command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup'))
     .argument('<id>')
     .argument('[paths...]', 'relative to the installation root')
     .option('--dry-run', 'tell what would be restored; writes nothing')
     .option('-y, --yes', 'accepted; nothing is asked');
   runs(restore, call, async (flags, [id = '', ...paths]) => (await actions()).restore(id, paths, flags, call.terminal));
-  const exported = command(backup, call, 'export', 'write one self-contained file').argument('<id>').argument('<file>');
+  const exported = withKeys(command(backup, call, 'export', 'write one self-contained file'))
+    .argument('<id>')
+    .argument('<file>');
   runs(exported, call, async (flags, [id = '', file = '']) => (await actions()).exportTo(id, file, flags, call.terminal));
+}
+
+function withKeys(self: Command): Command {
+  const collect = (file: string, before: readonly string[] = []): readonly string[] => [...before, file];
+  return self.option(
+    '--identity <file>',
+    'key for an encrypted backup: an age identity file or an SSH private key; may be repeated',
+    collect,
+  );
 }
 
 function addAuthoring(program: Command, call: Call): void {

@@ -35,6 +35,8 @@ export async function loadConfig({ file, cwd, root, env }: LoadConfigRequest): P
   // What has the right shape is checked against the rules even where something else has not: all problems at once.
   const config = text === null ? null : normalise(text, { file: found, root: place.root, secrets: withPasswords(source.secrets) });
   if (text !== null && config !== null) problems.push(...configRules(text, config, source, of));
+  if (config !== null && config.backup.recipients.length > 0)
+    problems.push(...(await import('./recipient-rules.ts')).recipientRules(config, source, of));
   if (config === null || problems.length > 0) throw new UpgradeError(inOrder(withoutEchoes(problems)));
   return config;
 }

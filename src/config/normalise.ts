@@ -39,6 +39,7 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       include: text.backup?.include ?? null,
       exclude: text.backup?.exclude ?? [],
       keep: text.backup?.keep ?? 10,
+      keepDays: text.backup?.keepDays ?? null,
       recipients: text.backup?.encrypt?.age ?? [],
     },
     services: mapValues(text.services ?? {}, (service, name) => serviceConfig(service, name, inRoot)),

@@ -69,6 +69,8 @@ export interface BackupConfig {
   /** Glob patterns relative to the root. */
   readonly exclude: readonly string[];
   readonly keep: number;
+  /** Those that are younger stay whatever `keep` says; `null`: none for its age. */
+  readonly keepDays: number | null;
   /** age recipients; empty is not encrypted. */
   readonly recipients: readonly string[];
 }

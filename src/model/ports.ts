@@ -201,6 +201,14 @@ export interface BackupStore {
   }): Promise<BackupRecord>;
   /** Reads it whole. Throws BACKUP_CORRUPT with what is wrong. */
   verify(backup: BackupRecord): Promise<void>;
+  /** Of an encrypted backup: whether its files are as they were written, which takes no key; false where it is not encrypted. Throws BACKUP_CORRUPT. */
+  verifySealed(backup: BackupRecord): Promise<boolean>;
+  /** Remembers which of the keys that were named opens the backup. */
+  noteProof(backup: BackupRecord): Promise<void>;
+  /** Recipients of the config that nobody has proven to hold the key of. */
+  unprovenRecipients(): readonly string[];
+  /** Deletes our own keys of encrypted backups, but of these: from then on only their recipients open the others. */
+  forgetKeys(except: ReadonlySet<string>): Promise<void>;
   /** The live installation against the manifest. */
   compare(backup: BackupRecord): Promise<{ readonly differences: readonly Difference[]; readonly compared: number }>;
   /** Sets back what differs, by staging beside and renaming, and puts aside (into `asideDir`) what was created since. Safe to repeat after a kill. */

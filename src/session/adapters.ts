@@ -2,7 +2,7 @@
 import { createBackupStore } from '../backup/store.ts';
 import { createDatabases } from '../databases/check.ts';
 import type { Config } from '../model/config.ts';
-import type { Ports } from '../model/ports.ts';
+import type { BackupStore, Clock, Ports } from '../model/ports.ts';
 import { createProbeRunner } from '../probes/probe-runner.ts';
 import { createScrubber } from '../report/scrub.ts';
 import { createServiceControl } from '../services/service-control.ts';
@@ -17,7 +17,7 @@ export function createAdapters(config: Config): ReadingPorts {
   const clock = systemClock;
   return {
     clock,
-    backups: createBackupStore({ config, clock, excludeAlways: pidFiles(config) }),
+    backups: createBackups(config, clock),
     databases: createDatabases(config),
     services: createServiceControl({ config, clock, scrub }),
     probes: createProbeRunner({ config, clock, scrub }),
@@ -25,6 +25,11 @@ export function createAdapters(config: Config): ReadingPorts {
     // Loaded by the few that need it.
     oldRecords: { write: async (climbs) => (await import('./write-back.ts')).writeBack(config, climbs) },
   };
+}
+
+/** `identities`: files with keys for encrypted backups. */
+export function createBackups(config: Config, clock: Clock, identities: readonly string[] = []): BackupStore {
+  return createBackupStore({ config, clock, excludeAlways: pidFiles(config), identities });
 }
 
 /** A PID file that is set back names a process that is long gone, or somebody else's. */

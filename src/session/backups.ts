@@ -9,12 +9,13 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord, Journal, RestoreReport } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
-import type { ReadingPorts } from './adapters.ts';
+import { createBackups, type ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { openRun } from './entry.ts';
 import { locked } from './locked.ts';
+import { pruneBackups } from './prune-backups.ts';
 
-export interface RestoreOptions {
+export interface RestoreOptions extends KeyOptions {
   /** Relative to the root; all where it is left out. */
   readonly paths?: readonly string[];
   /** Tell what would be restored; write nothing. */
@@ -26,7 +27,6 @@ export async function listBackups(config: Config): Promise<readonly BackupRecord
 }
 
 export async function createBackup(config: Config, adapters: ReadingPorts, signal?: AbortSignal): Promise<BackupRecord> {
-  if (config.backup.recipients.length > 0) throw fail('ENCRYPTION_NOT_SUPPORTED', {});
   return locked(config, adapters, async (journal) => {
     const record = await adapters.backups.create({
       id: ulid(),
@@ -36,30 +36,60 @@ export async function createBackup(config: Config, adapters: ReadingPorts, signa
       ...(signal === undefined ? {} : { signal }),
     });
     await journal.recordBackup(record);
+    await pruneBackups(config, adapters, journal);
     return record;
   });
 }
 
-export async function verifyBackup(config: Config, { backups }: ReadingPorts, id?: string): Promise<BackupRecord> {
+export interface KeyOptions {
+  /** Files with keys for an encrypted backup: identity files of age, SSH private keys. */
+  readonly identities?: readonly string[];
+}
+
+export interface VerifyOptions extends KeyOptions {
+  /** Only whether the encrypted files are as they were written. */
+  readonly isSealed?: boolean;
+}
+
+export async function verifyBackup(
+  config: Config,
+  adapters: ReadingPorts,
+  id?: string,
+  options: VerifyOptions = {},
+): Promise<BackupRecord> {
   const record = await find(config, id);
+  const { backups } = withKeys(config, adapters, options);
+  if (options.isSealed === true && (await backups.verifySealed(record))) return record;
   await backups.verify(record);
+  await backups.noteProof(record);
   return record;
 }
 
-export async function exportBackup(config: Config, { backups }: ReadingPorts, id: string, file: string): Promise<BackupRecord> {
+export async function exportBackup(
+  config: Config,
+  adapters: ReadingPorts,
+  id: string,
+  file: string,
+  options: KeyOptions = {},
+): Promise<BackupRecord> {
   const record = await find(config, id);
-  await backups.exportTo(record, path.resolve(file));
+  await withKeys(config, adapters, options).backups.exportTo(record, path.resolve(file));
   return record;
+}
+
+function withKeys(config: Config, adapters: ReadingPorts, { identities = [] }: KeyOptions): ReadingPorts {
+  return identities.length === 0 ? adapters : { ...adapters, backups: createBackups(config, adapters.clock, identities) };
 }
 
 /** What stood in the way is put aside under `state/aside/<time>`, never deleted. */
 export async function restoreBackup(
   config: Config,
-  adapters: ReadingPorts,
+  plain: ReadingPorts,
   id: string,
-  { paths, dryRun }: RestoreOptions,
+  { paths, dryRun, ...options }: RestoreOptions,
 ): Promise<RestoreReport> {
   const record = await find(config, id);
+  const adapters = withKeys(config, plain, options);
   if (dryRun === true) return wouldRestore(config.root, adapters, record, paths);
   return locked(config, adapters, async (journal) => {
     const open = await openRun(journal);

@@ -1,6 +1,5 @@
 // One process's work on one run: lets the machine go through the phases, and records how it ended.
 // Promises a result document for every end that is decided; a run that had to stop undecided stays unfinished, and the reason is thrown.
-import { toPrune } from '../backup/retention.ts';
 import { runMachine } from '../machine/run-machine.ts';
 import type { PreflightVerdict, UpgradeInput } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
@@ -17,6 +16,7 @@ import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { holdRun, runDir, type HeldRun } from './held-run.ts';
 import { phaseActors } from './phase-actors.ts';
+import { pruneBackups } from './prune-backups.ts';
 import { pruneRunFiles } from './prune-runs.ts';
 import { createResultBuilder } from './result.ts';
 import type { HeldLock } from './take-lock.ts';
@@ -145,11 +145,7 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
   /** Old backups and old runs' files beyond `keep`. One that cannot be deleted does not undo a run that came to its end. */
   async function prune(journal: Journal): Promise<void> {
     try {
-      for (const old of toPrune(await journal.backups(), config.backup.keep, [runId])) {
-        await adapters.backups.remove(old);
-        await journal.removeBackup(old.id);
-        bus.emit({ type: 'backup-pruned', id: old.id });
-      }
+      for (const id of await pruneBackups(config, adapters, journal, runId)) bus.emit({ type: 'backup-pruned', id });
       await pruneRunFiles(config, journal);
     } catch (error) {
       for (const { message } of failuresOf(error)) bus.emit({ type: 'warning', message });

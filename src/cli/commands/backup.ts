@@ -25,22 +25,33 @@ export async function create(flags: CommonFlags, terminal: Terminal): Promise<nu
   return 0;
 }
 
-export async function verify(id: string | undefined, flags: CommonFlags, terminal: Terminal): Promise<number> {
-  const record = await (await openManager(flags, terminal)).verifyBackup(id);
+export interface KeyFlags extends CommonFlags {
+  readonly identity?: readonly string[];
+}
+
+export async function verify(id: string | undefined, flags: KeyFlags & { sealed?: boolean }, terminal: Terminal): Promise<number> {
+  const isSealed = flags.sealed === true;
+  const record = await (await openManager(flags, terminal)).verifyBackup(id, { isSealed, ...keysOf(flags, terminal) });
   present(flags, terminal, shown(record), () => [
-    `Backup ${record.id}: ${count(record.files, 'file')} read whole and found equal to the manifest.`,
+    isSealed && record.path.endsWith('.age')
+      ? `Backup ${record.id}: its encrypted files are as they were written. What is in them was not looked at.`
+      : `Backup ${record.id}: ${count(record.files, 'file')} read whole and found equal to the manifest.`,
   ]);
   return 0;
 }
 
-export interface RestoreFlags extends CommonFlags {
+function keysOf({ identity }: KeyFlags, { cwd }: Terminal): { readonly identities?: readonly string[] } {
+  return identity === undefined ? {} : { identities: identity.map((file) => path.resolve(cwd, file)) };
+}
+
+export interface RestoreFlags extends KeyFlags {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
 }
 
 export async function restore(id: string, paths: readonly string[], flags: RestoreFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
-  const report = await manager.restoreBackup(id, { paths, dryRun: flags.dryRun === true });
+  const report = await manager.restoreBackup(id, { paths, dryRun: flags.dryRun === true, ...keysOf(flags, terminal) });
   const { restored, removed, unchanged } = report;
   present(flags, terminal, { restored, removed, unchanged }, () => [
     ...report.restored.map((path) => `${flags.dryRun === true ? 'would restore' : 'restored'}  ${path}`),
@@ -50,8 +61,8 @@ export async function restore(id: string, paths: readonly string[], flags: Resto
   return 0;
 }
 
-export async function exportTo(id: string, file: string, flags: CommonFlags, terminal: Terminal): Promise<number> {
-  const record = await (await openManager(flags, terminal)).exportBackup(id, file);
+export async function exportTo(id: string, file: string, flags: KeyFlags, terminal: Terminal): Promise<number> {
+  const record = await (await openManager(flags, terminal)).exportBackup(id, path.resolve(terminal.cwd, file), keysOf(flags, terminal));
   const written = path.resolve(terminal.cwd, file);
   present(flags, terminal, { id: record.id, file: written }, () => [`Backup ${record.id} written to ${written}.`]);
   return 0;

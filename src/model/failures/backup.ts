@@ -52,6 +52,18 @@ export const backupFailures = {
     message: `The file ${file} is already there.`,
     hint: 'Choose another name; an export never overwrites anything.',
   }),
+  BACKUP_ENCRYPTED: ({ id, recipients, hasTried }: { id: string; recipients: readonly string[]; hasTried: boolean }) => ({
+    message: `The backup ${id} is encrypted, and ${hasTried ? 'none of the keys that were named opens it' : 'no key was named that opens it'}. It is encrypted to ${listed(recipients)}.`,
+    hint: 'Name a file that holds the secret key of one of them: --identity FILE, an age identity file or an SSH private key (Ed25519).',
+  }),
+  BACKUP_KEY_UNPROVEN: ({ recipients }: { recipients: readonly string[] }) => ({
+    message: `Nobody has shown yet that they hold the secret key of ${recipients.length === 1 ? 'this recipient' : 'these recipients'} of backups: ${listed(recipients)}.`,
+    hint: 'After the next backup, run "upgrade backup verify --identity FILE" once with the secret key of each, on this host or on a copy of its backup folder.',
+  }),
+  IDENTITY_UNREADABLE: ({ file, problem }: { file: string; problem: string }) => ({
+    message: `No key could be read from ${file}: ${problem}.`,
+    hint: 'Name an age identity file (AGE-SECRET-KEY-1…) or an SSH private key (Ed25519) without a passphrase; one that is protected can be opened on the fly: --identity <(age -d key.age).',
+  }),
   RESTORE_FAILED: ({ id, path, error }: { id: string; path: string; error: string }) => ({
     message: `The restore of backup ${id} stopped at ${path}: ${error}.`,
     hint: 'What was there before is kept; remove the cause and run the same command again, which takes up where it stopped.',

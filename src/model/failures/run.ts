@@ -149,10 +149,6 @@ export const runFailures = {
     message: `${transition} names new container images; this release of Rungs does not recreate containers yet.`,
     hint: 'Leave "images" out, or recreate the containers in a step.',
   }),
-  ENCRYPTION_NOT_SUPPORTED: () => ({
-    message: 'upgrade.yaml asks for encrypted backups; this release of Rungs would write them in the clear.',
-    hint: 'Leave "backup.encrypt" out, and keep backup.dir on an encrypted disk.',
-  }),
   PROBE_KIND_UNSUPPORTED: ({ probe, kind }: { probe: string; kind: string }) => ({
     message: `The probe "${probe}" is of the kind ${kind}, which this release of Rungs cannot run yet.`,
     hint: 'Write it as a command probe for now: { command: [bin/check] }.',

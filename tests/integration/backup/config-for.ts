@@ -13,7 +13,7 @@ export function configFor(root: string): Config {
     state: join(root, '.upgrade'),
     journal: { kind: 'sqlite' },
     databases: { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
-    backup: { dir: join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, recipients: [] },
+    backup: { dir: join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, keepDays: null, recipients: [] },
     services: {},
     parallelRestarts: 32,
     soakMs: 0,

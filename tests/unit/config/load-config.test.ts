@@ -21,7 +21,7 @@ describe('defaults', () => {
       state: path.join(root, '.upgrade'),
       journal: { kind: 'sqlite' },
       databases: {},
-      backup: { dir: path.join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, recipients: [] },
+      backup: { dir: path.join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, keepDays: null, recipients: [] },
       services: {},
       verify: [],
       timeouts: { stepMs: 600_000, lockMs: 30_000, totalMs: 7_200_000 },
