@@ -29,6 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'plan',
     'phases',
     'machine',
+    'processes',
     'steps',
     'journal',
     'lock',

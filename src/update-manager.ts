@@ -92,9 +92,18 @@ export class UpdateManager {
 
   /** What speaks against a plan. Writes nothing. */
   async preflight(plan: PreparedPlan): Promise<readonly Finding[]> {
-    const [{ obstacles }, { findingsFor }] = await Promise.all([import('./session/obstacles.ts'), import('./session/planning.ts')]);
-    const [standing, found] = await Promise.all([obstacles(this.config), findingsFor(this.config, await this.#open(), plan)]);
-    return [...standing, ...found];
+    const [{ obstacles }, { findingsFor }, { insideFindings }, adapters] = await Promise.all([
+      import('./session/obstacles.ts'),
+      import('./session/planning.ts'),
+      import('./session/inside-service.ts'),
+      this.#open(),
+    ]);
+    const [standing, found, inside] = await Promise.all([
+      obstacles(this.config),
+      findingsFor(this.config, adapters, plan),
+      insideFindings({ config: this.config, services: adapters.services, plan, purpose: 'look' }),
+    ]);
+    return [...standing, ...inside, ...found];
   }
 
   /** The preflight of the upgrade to the highest version. */
@@ -197,13 +206,20 @@ export class UpdateManager {
     return adoptLadders(this.config, await this.#open(), options);
   }
 
-  /** Hands the plan to a process of its own: the caller may be restarted by the run. Resolves once the run is recorded. */
+  /**
+   * Hands the plan to a process of its own: the caller may be restarted by the run. Resolves once the run is recorded. Throws what the preflight
+   * has against it, LOCK_HELD, NOTHING_TO_START, DETACHED_RUN_DID_NOT_START.
+   */
   async start(plan: PreparedPlan): Promise<{ readonly runId: string }> {
     const { startDetached } = await import('./session/detach.ts');
     return startDetached(this.config, systemClock, this.#options, plan);
   }
 
-  /** The events of a run out of the journal, live or past; the last is `run-finished` with the result. */
+  /**
+   * The events of a run (the latest, where none is named) out of the journal, live or past, from the first or after `afterSeq`; the last is
+   * `run-finished` with the result. Progress and output are not among them: they are not kept. Throws RUN_UNKNOWN, and RUN_UNFINISHED once
+   * nobody works on it any more although it is not over: it was killed.
+   */
   async *follow(runId?: string, options: Omit<FollowRequest, 'runId'> = {}): AsyncGenerator<UpgradeEvent> {
     const { followRun } = await import('./session/follow.ts');
     yield* followRun(this.config, systemClock, { ...options, ...(runId === undefined ? {} : { runId }) });

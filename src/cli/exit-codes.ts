@@ -36,6 +36,8 @@ const refusals: ReadonlySet<string> = new Set([
   'VERSION_CHANGED',
   'RUN_TIMED_OUT',
   'DETACHED_RUN_DID_NOT_START',
+  'HANDOVER_UNUSABLE',
+  'NOTHING_TO_START',
   'LADDER_ALREADY_ADOPTED',
   'LADDER_CLIMBED_ALREADY',
   'LADDER_EDITED',
@@ -65,6 +67,8 @@ export function exitCodeOfFailures(failures: readonly Failure[]): number {
   if (codes.includes('LOCK_HELD')) return exitCodes.locked;
   // A restore by hand that stopped on its way: the message tells what stands where.
   if (codes.includes('RESTORE_FAILED') || codes.includes('RESTORE_INCOMPLETE')) return exitCodes.stranded;
-  const isRefusal = (code: string): boolean => refusals.has(code) || refusedPrefixes.some((prefix) => code.startsWith(prefix));
-  return codes.length > 0 && codes.every(isRefusal) ? exitCodes.refused : exitCodes.usage;
+  // What the preflight of a run in a process of its own found comes back as an error.
+  const isRefusal = ({ code, phase }: Failure): boolean =>
+    phase === 'preflight' || refusals.has(code) || refusedPrefixes.some((prefix) => code.startsWith(prefix));
+  return codes.length > 0 && failures.every(isRefusal) ? exitCodes.refused : exitCodes.usage;
 }

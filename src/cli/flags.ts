@@ -24,7 +24,7 @@ export interface RunFlags extends CommonFlags {
   readonly acceptChecksum?: readonly string[];
   readonly detach?: boolean;
   /** Given by `--detach` to the process that it starts. */
-  readonly runId?: string;
+  readonly handedOver?: string;
 }
 
 export function withCommonFlags(self: Command, version: string): Command {

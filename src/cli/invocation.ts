@@ -16,7 +16,7 @@ const takeValue: ReadonlySet<string> = new Set([
   '--from',
   '--to',
   '--plan-hash',
-  '--run-id',
+  '--handed-over',
   '--format',
   '--on-failure',
 ]);

@@ -11,6 +11,7 @@ import {
   withPath,
   withRunFlags,
   type CommonFlags,
+  type RunFlags,
 } from './flags.ts';
 import type { Invocation } from './invocation.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,11 +61,17 @@ function buildProgram(call: Call): Command {
   withCommonFlags(withLadderFlags(withRunFlags(withPath(program))), call.version);
   program
     .option('--detach', 'run in a process of its own and print the run’s id')
-    .addOption(new Option('--run-id <id>').hideHelp())
+    .addOption(new Option('--handed-over <file>').hideHelp())
     .action(async (word: string | undefined, _, self: Command) => {
       if (word !== undefined) throw unknownCommand(word, program);
+      const flags: RunFlags = flagsOf(self);
+      if (flags.handedOver !== undefined) {
+        const { runHandedOver } = await import('./commands/handed-over.ts');
+        call.finish(await runHandedOver(flags.handedOver, flags, call.terminal));
+        return;
+      }
       const { upgrade } = await import('./commands/upgrade.ts');
-      call.finish(await upgrade(flagsOf(self), call.terminal));
+      call.finish(await upgrade(flags, call.terminal));
     });
   addPlanning(program, call);
   addRecovery(program, call);

@@ -1,64 +1,83 @@
-// Starts a run in a process of its own, in a session of its own: it lives on when its caller is restarted by it.
-import { spawn } from 'node:child_process';
-import { existsSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+// Starts a run in a process of its own, out of reach of whatever ends its caller: it lives on when its caller is restarted by it.
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ulid } from 'ulid';
 import type { Config } from '../model/config.ts';
-import { fail } from '../model/failure.ts';
+import { fail, UpgradeError } from '../model/failure.ts';
 import type { Clock } from '../model/ports.ts';
+import { startApart, type Apart } from '../processes/start-apart.ts';
+import { writeHandover, type HandoverPlace } from './handover.ts';
 import { readJournal } from './journals.ts';
-import type { PreparedPlan } from './planning.ts';
+import { isNothingToDo, type PreparedPlan } from './planning.ts';
 
 interface Opened {
-  readonly root?: string;
-  readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 const pollMs = 20;
-const appearWithinMs = 60_000;
+// Asking whether it still lives is a process of its own where it is a unit.
+const lookEveryMs = 500;
+// Reading what was handed over comes first; what may take long is the preflight of a big installation.
+const takenWithinMs = 60_000;
+const recordedWithinMs = 600_000;
 
-/** Resolves once the run is in the journal. Throws DETACHED_RUN_DID_NOT_START with what the process said. */
+/**
+ * Resolves once the run is in the journal. Throws what keeps it from beginning, NOTHING_TO_START where there is nothing to do, and
+ * DETACHED_RUN_DID_NOT_START with what the process said.
+ */
 export async function startDetached(config: Config, clock: Clock, opened: Opened, plan: PreparedPlan): Promise<{ readonly runId: string }> {
+  if (isNothingToDo(plan)) throw fail('NOTHING_TO_START', { product: config.product, version: plan.to });
   const runId = ulid();
-  const said = path.join(os.tmpdir(), `rungs-${runId}.log`);
-  const output = openSync(said, 'wx', 0o600);
-  const words = [
-    '--config',
-    config.file,
-    '--root',
-    config.root,
-    '--from',
-    plan.from ?? '',
-    '--to',
-    plan.to ?? '',
-    '--plan-hash',
-    plan.hash,
-    '--run-id',
+  const env = withoutOwnUnit(process.env);
+  const handover = writeHandover(config, {
     runId,
-    '--yes',
-  ];
-  if (plan.direction === 'down') words.push('--allow-downgrade');
-  const child = spawn(process.execPath, [executable(), ...words], {
-    cwd: opened.cwd ?? process.cwd(),
-    env: { ...(opened.env ?? process.env) },
-    detached: true,
-    stdio: ['ignore', output, output],
+    config: config.file,
+    root: config.root,
+    plan,
+    env,
+    configEnv: opened.env === undefined ? null : defined(opened.env),
+    umask: process.umask(),
   });
-  closeSync(output);
-  child.unref();
-  const ended = new Promise<'ended'>((resolve) => child.once('exit', () => resolve('ended')).once('error', () => resolve('ended')));
-  const deadline = clock.monotonic() + appearWithinMs;
   try {
-    for (;;) {
-      const how = await Promise.race([ended, clock.sleep(pollMs)]);
-      if (await isRecorded(config, runId)) return { runId };
-      if (how === 'ended' || clock.monotonic() > deadline) throw fail('DETACHED_RUN_DID_NOT_START', { reason: lastWords(said) });
-    }
+    const apart = await startApart({
+      argv: [process.execPath, executable(), '--handed-over', handover.file],
+      name: `rungs-${runId}`,
+      description: `Upgrade of ${config.product}${plan.from === plan.to ? '' : ` from ${plan.from} to ${plan.to}`}`,
+      env,
+      output: handover.output,
+    });
+    await untilRecorded({ config, clock, runId, handover, apart });
+    return { runId };
   } finally {
-    rmSync(said, { force: true });
+    handover.remove();
+  }
+}
+
+interface Started {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly runId: string;
+  readonly handover: HandoverPlace;
+  readonly apart: Apart;
+}
+
+async function untilRecorded({ config, clock, runId, handover, apart }: Started): Promise<void> {
+  const startedAt = clock.monotonic();
+  let lookedAt = startedAt;
+  for (;;) {
+    // Asked before the journal: what it recorded before it ended is seen.
+    const isTimeToLook = clock.monotonic() - lookedAt > (apart.unit === null ? 0 : lookEveryMs);
+    if (isTimeToLook) lookedAt = clock.monotonic();
+    const hasEnded = isTimeToLook && (await apart.hasEnded());
+    if (await isRecorded(config, runId)) return;
+    const problems = handover.answer();
+    if (problems !== null) throw new UpgradeError(problems);
+    if (hasEnded) throw fail('DETACHED_RUN_DID_NOT_START', { reason: lastWords(handover, apart) });
+    if (clock.monotonic() - startedAt > (handover.isTaken() ? recordedWithinMs : takenWithinMs)) {
+      await apart.end();
+      throw fail('DETACHED_RUN_DID_NOT_START', { reason: 'it did not come so far in time, and was ended' });
+    }
+    await clock.sleep(pollMs);
   }
 }
 
@@ -67,8 +86,33 @@ async function isRecorded(config: Config, runId: string): Promise<boolean> {
   return isThere && readJournal(config, async (journal) => ((await journal?.run(runId)) ?? null) !== null);
 }
 
-function lastWords(file: string): string {
-  return readFileSync(file, 'utf8').trim().split('\n').slice(-5).join(' ') || 'it said nothing';
+function lastWords({ output }: HandoverPlace, { unit }: Apart): string {
+  if (unit !== null) return `its unit has ended; see "journalctl ${unit.scope === 'user' ? '--user-unit' : '-u'} ${unit.name}"`;
+  return readFileSync(output, 'utf8').trim().split('\n').slice(-5).join(' ') || 'it said nothing';
+}
+
+// What systemd tells a unit of itself, and is not true of anything else.
+const ofTheUnit: ReadonlySet<string> = new Set([
+  'CREDENTIALS_DIRECTORY',
+  'INVOCATION_ID',
+  'JOURNAL_STREAM',
+  'LISTEN_FDNAMES',
+  'LISTEN_FDS',
+  'LISTEN_PID',
+  'MAINPID',
+  'MANAGERPID',
+  'NOTIFY_SOCKET',
+  'SYSTEMD_EXEC_PID',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+]);
+
+function withoutOwnUnit(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(defined(env)).filter(([name]) => !ofTheUnit.has(name)));
+}
+
+function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
 /** The command line beside us: `dist/cli.js` in the bundle, `src/cli/main.ts` in the sources. */

@@ -7,7 +7,7 @@ import { copiesDir } from '../../phases/discovery.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
 import { fail, failuresOf, messageOf, UpgradeError } from '../model/failure.ts';
-import { climbsOf, type Plan, type Transition } from '../model/plan.ts';
+import { climbsOf, type Finding, type Plan, type Transition } from '../model/plan.ts';
 import type { EventSink, Journal } from '../model/ports.ts';
 import type { RunRecord, StepRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
@@ -44,7 +44,9 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
     async prepare(hold, events): Promise<PreflightVerdict> {
       if (!hasLock) await refuseWhileUnfinished(config);
       const nothing = isNothingToDo(plan);
-      const findings = nothing ? prepared.findings : await findingsFor(config, adapters, prepared);
+      const findings = nothing
+        ? prepared.findings
+        : [...(await findingsFor(config, adapters, prepared)), ...(hasLock ? [] : await wouldEndItself(config, adapters, plan))];
       for (const finding of findings) events.emit({ type: 'finding', finding });
       const problems = blocking(findings);
       if (problems.length > 0) throw new UpgradeError(problems);
@@ -68,6 +70,13 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       return { kind: 'go' };
     },
   };
+}
+
+/** A boot is a part of its service by nature: it is what comes before it. */
+async function wouldEndItself(config: Config, { services }: ReadingPorts, plan: Plan): Promise<readonly Finding[]> {
+  if (Object.keys(config.services).length === 0) return [];
+  const { insideFindings } = await import('./inside-service.ts');
+  return insideFindings({ config, services, plan, purpose: 'run' });
 }
 
 export type ResumeCourse = 'as-recorded' | 'only-forward' | 'backward';

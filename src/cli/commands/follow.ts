@@ -1,37 +1,29 @@
-// `upgrade follow [RUN]`: the events of a run, live or past; ends with its result.
-import { fail, type UpgradeError } from '../../model/failure.ts';
-import type { UpdateManager } from '../../update-manager.ts';
-import { openManager } from '../manager.ts';
+// `upgrade follow [RUN]`: the events of a run, live or past; ends with its result, and with the exit code of its outcome.
+import { fail } from '../../model/failure.ts';
 import { exitCodeOfResult } from '../exit-codes.ts';
-import { reporterFor } from '../output.ts';
 import type { CommonFlags } from '../flags.ts';
+import { openManager } from '../manager.ts';
+import { reporterFor } from '../output.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function follow(
-  runId: string | undefined,
+  wanted: string | undefined,
   flags: CommonFlags & { readonly after?: number },
   terminal: Terminal,
 ): Promise<number> {
   const manager = await openManager(flags, terminal);
+  // Decided once: another run may begin before this one has ended.
+  const runId = wanted ?? (await manager.history())[0]?.id;
+  if (runId === undefined) throw fail('RUN_UNKNOWN', { id: '(none was ever begun)' });
   const reporter = await reporterFor(flags, terminal, manager.config.secrets, () => manager.outlook(runId));
-  let code: number | null = null;
   try {
-    for await (const event of manager.follow(runId, flags.after === undefined ? {} : { afterSeq: flags.after })) {
-      reporter.onEvent(event);
-      if (event.type !== 'run-finished') continue;
-      reporter.finish(event.result);
-      code = exitCodeOfResult(event.result);
-    }
+    for await (const event of manager.follow(runId, flags.after === undefined ? {} : { afterSeq: flags.after })) reporter.onEvent(event);
+    // Of the record, not of an event: `--after` may name the last one.
+    const { result } = await manager.runDetails(runId);
+    if (result === null) throw fail('INTERNAL', { error: `run ${runId} is over and has no result` });
+    reporter.finish(result);
+    return exitCodeOfResult(result);
   } finally {
     reporter.close?.();
   }
-  if (code === null) throw await unfinished(manager, runId);
-  return code;
-}
-
-/** Nobody works on it any more, and it has no result. */
-async function unfinished(manager: UpdateManager, runId: string | undefined): Promise<UpgradeError> {
-  const runs = await manager.history();
-  const run = runs.find(({ id }) => runId === undefined || id === runId);
-  return run === undefined ? fail('RUN_UNKNOWN', { id: runId ?? '(none was ever begun)' }) : fail('RUN_UNFINISHED', run);
 }

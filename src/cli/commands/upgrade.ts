@@ -8,7 +8,7 @@ import { exitCodeOfResult } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager, type PlanFlags } from '../manager.ts';
 import { present, reporterFor } from '../output.ts';
-import type { RunFlags } from '../flags.ts';
+import type { CommonFlags, RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export async function upgrade(flags: RunFlags, terminal: Terminal): Promise<number> {
@@ -22,10 +22,10 @@ export async function runPlan(manager: UpdateManager, prepared: PreparedPlan, fl
     throw fail('PLAN_CHANGED', { expected: flags.planHash, actual: prepared.hash });
   if (flags.dryRun === true) return (await import('./plan.ts')).showPlan(manager, prepared, flags, terminal);
   await confirm(prepared, flags, terminal);
-  if (flags.detach === true) return startDetached(manager, prepared, flags, terminal);
-  const run = (signal: AbortSignal): Promise<ResultDocument> =>
-    manager.run(prepared, { signal, ...(flags.runId === undefined ? {} : { runId: flags.runId }) });
-  return runAndReport(manager, flags, terminal, run, prepared);
+  // Nothing to do is told at once: there is no run to be told of later.
+  const isNothingToDo = prepared.from === prepared.to && prepared.transitions.length === 0;
+  if (flags.detach === true && !isNothingToDo) return startDetached(manager, prepared, flags, terminal);
+  return runAndReport(manager, flags, terminal, (signal) => manager.run(prepared, { signal }), prepared);
 }
 
 export function planRequest({ from, to, allowDowngrade, outOfOrder, acceptChecksum }: PlanFlags) {
@@ -41,7 +41,7 @@ export function planRequest({ from, to, allowDowngrade, outOfOrder, acceptChecks
 /** Lets the reporters hear a run, and gives the exit code of its outcome. */
 export async function runAndReport(
   manager: UpdateManager,
-  flags: RunFlags,
+  flags: CommonFlags,
   terminal: Terminal,
   run: (signal: AbortSignal) => Promise<ResultDocument>,
   plan?: PreparedPlan,

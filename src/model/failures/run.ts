@@ -173,6 +173,22 @@ export const runFailures = {
     message: `There is no backup ${id}.`,
     hint: '"upgrade backup list" shows all backups.',
   }),
+  RUN_INSIDE_SERVICE: ({ service }: { service: string }) => ({
+    message: `This process is a part of service ${service}, which the run restarts: it would be ended in the middle of it.`,
+    hint: 'Start the run in a process of its own, with "upgrade --detach" or UpdateManager.start(): that needs systemd-run, as root, or as a user who lingers ("loginctl enable-linger"). Or run "upgrade" from a shell.',
+  }),
+  RUN_INSIDE_CONTAINER: ({ service }: { service: string }) => ({
+    message: `This process runs inside the container of service ${service}, which the run stops: whatever is started in it ends with it.`,
+    hint: 'Run "upgrade" on the host, or in a container of its own that has the installation and the engine’s socket mounted.',
+  }),
+  NOTHING_TO_START: ({ product, version }: { product: string; version: string | null }) => ({
+    message: `There is no run to start: ${product} ${version === null ? 'has nothing pending' : `is at ${version} already`}.`,
+    hint: 'Look at "upgrade status" before a run is started; "upgrade plan --to VERSION" shows the way to another version.',
+  }),
+  HANDOVER_UNUSABLE: ({ file, reason }: { file: string; reason: string }) => ({
+    message: `The run that was handed over in ${file} cannot be read: ${reason}.`,
+    hint: 'Nothing was begun. Start the run again; the file may be deleted.',
+  }),
   DETACHED_RUN_DID_NOT_START: ({ reason }: { reason: string }) => ({
     message: `The run in a process of its own did not start: ${reason}.`,
     hint: 'Run the same command without --detach to see why.',
