@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { cp, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
@@ -79,6 +79,10 @@ async function fill(dir: string): Promise<Scratch> {
   const inUse = new Set(['data', 'run', '.upgrade'].map((name) => join(sample, name)));
   await cp(sample, root, { recursive: true, filter: (path) => !inUse.has(path) });
   await cp(join(repository, 'migrations'), migrations, { recursive: true });
+
+  // As `npm install` would: the product asks for its own upgrade through the library.
+  await mkdir(join(dir, 'node_modules'));
+  await symlink(repository, join(dir, 'node_modules', 'rungs'));
 
   const port = await freePort();
   await rewrite(join(root, '.env'), (text) => text.replace(samplePort, String(port)));

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { readConfig, readPort, readRelease, root } from '../lib/settings.mjs';
+import { isAllowed, startUpgrade, tellUpgrade } from '../lib/upgrades.mjs';
 
 // How the page's query is written for each schema. A real product ships one of these per release; the sample ships
 // all three, so that an upgrade has only data to change.
@@ -29,6 +30,7 @@ const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost');
   if (url.pathname === '/health') sendHealth(response);
   else if (url.pathname === '/') sendPage(response);
+  else if (url.pathname === '/admin/upgrade') void sendUpgrade(request, response);
   else send(response, 404, 'text/plain', 'not found\n');
 });
 server.on('error', (error) => {
@@ -60,6 +62,18 @@ function sendPage(response) {
   const cells = users.map((user) => `<tr>${[user.name, user.login, user.email ?? '', [user.street, user.city].filter(Boolean).join(', ')].map((text) => `<td>${escape(text)}</td>`).join('')}</tr>`);
   const title = escape(config.get('server.title') ?? '');
   return send(response, 200, 'text/html; charset=utf-8', `<!doctype html><title>${title}</title><h1>${title}</h1><table>\n${cells.join('\n')}\n</table>\n`);
+}
+
+/** POST presses the button, GET tells how it went: the same after the restart that the upgrade brings. */
+async function sendUpgrade(request, response) {
+  if (!isAllowed(request)) return send(response, 401, 'application/json', JSON.stringify({ error: 'ADMIN_TOKEN of .env is needed' }));
+  if (request.method !== 'POST' && request.method !== 'GET') return send(response, 405, 'text/plain', 'GET or POST\n');
+  try {
+    const { status, body } = await (request.method === 'POST' ? startUpgrade() : tellUpgrade());
+    return send(response, status, 'application/json', JSON.stringify(body));
+  } catch (error) {
+    return send(response, 500, 'application/json', JSON.stringify({ failures: error.failures ?? [{ message: error.message }] }));
+  }
 }
 
 function send(response, status, type, body) {

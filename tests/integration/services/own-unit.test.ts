@@ -79,7 +79,7 @@ services:
       health: [systemctl, ${scope}, is-active, --quiet, api.service]
     stableFor: 500ms
 verify:
-  - { name: knows its secret, command: [sh, -c, "test \\"$TOKEN\\" = '${'${TOKEN}'}'"] }
+  - { name: knows its secret, command: [sh, -c, "test \\"$TOKEN\\" = '\${TOKEN}'"] }
 `,
   );
   const step = path.join(root, 'migrations/v1.0.0_to_v2.0.0/001_look_around.sh');
