@@ -17,7 +17,7 @@ import { isProven, mostAttempts, recordProof, restoreDifferences } from './rollb
 import { rememberServices } from './stopping.ts';
 import { runProbes } from './verify.ts';
 
-type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes' | 'oldRecords'>;
+type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes' | 'oldRecords' | 'clock'>;
 
 // Which step the run's newest backup was made for.
 const safeBefore = 'safe-before';

@@ -11,6 +11,8 @@ import { inOrder } from './in-order.ts';
 import { startOrder } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
+/** A restore by hand has both too. */
+type Run = Pick<RunContext, 'id' | 'config'>;
 
 export async function restart(ports: Needs, run: RunContext): Promise<void> {
   const named = servicesToRestart(stepsOf(run.plan), run.config);
@@ -26,7 +28,7 @@ export async function restart(ports: Needs, run: RunContext): Promise<void> {
  */
 export async function restartServices(
   ports: Needs,
-  run: RunContext,
+  run: Run,
   wanted: ReadonlySet<string>,
   { key, signal }: { readonly key: 'restart' | 'put-back'; readonly signal?: AbortSignal },
 ): Promise<void> {
@@ -47,7 +49,7 @@ export async function restartServices(
 
 async function restartOne(
   { journal, events, services }: Needs,
-  run: RunContext,
+  run: Run,
   service: ServiceConfig,
   beforeRun: ServiceState | undefined,
   key: string,

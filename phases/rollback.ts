@@ -10,6 +10,8 @@ import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { attemptsWithoutProgress, isProgress } from './attempts.ts';
 import { backupOfRun, hasBegunSteps } from './backup.ts';
+import { blameFor } from './blame.ts';
+import { judge, type Judge } from './drift.ts';
 import { restartServices } from './restart.ts';
 import { restoreHasBegun, restoreRefused, revertSteps, type Reverted } from './reverting.ts';
 import { rememberServices, stopServices } from './stopping.ts';
@@ -18,7 +20,7 @@ import { runProbes } from './verify.ts';
 // An effect of its own: a second attempt at the same restore may find the database in place already.
 const replacedDatabase = 'replaced-database';
 
-type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes'>;
+type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes' | 'clock'>;
 
 // A machine that dies in every rollback would go on for ever; a person may still ask for one more.
 export const mostAttempts = 25;
@@ -70,15 +72,48 @@ export async function restoreDifferences(ports: Needs, run: RunContext, reverted
     return;
   }
   const { differences, compared } = await ports.backups.compare(backup);
-  if (differences.length > 0) await restore(ports, run, backup, differences, reverted);
+  const judged = await judge(ports, run, { backup, differences, reverted });
+  const isLeft = await leaving(run, differences.filter(judged.isDrift), judged);
+  const ours = differences.filter((difference) => !isLeft(difference));
+  // Those that are left may change for ever: only what is put back is looked at again.
+  const left =
+    ours.length > 0 ? await restore(ports, run, { backup, differences: ours, reverted, judged, isLeft }) : differences.filter(isLeft);
   await ports.journal.settleSteps(
     run.id,
     reverted.byBackup.map((stepId) => ({ stepId, status: 'reverted' as const, durationMs: null })),
   );
   for (const step of reverted.byBackup)
     ports.events.emit({ type: 'step-finished', step, action: 'revert', status: 'reverted', durationMs: 0 });
-  ports.events.emit({ type: 'rollback-proven', compared, restored: differences.length });
+  for (const { path: where, why } of left) ports.events.emit({ type: 'drift', drift: { path: where, why, services: judged.writers } });
+  ports.events.emit({ type: 'rollback-proven', compared, restored: ours.length, ...(left.length === 0 ? {} : { drift: left.length }) });
   tellWhatIsNotProven(ports, run, reverted);
+  tellWhatWasLost(ports, ours, judged);
+}
+
+/** What the config says of drift; a question is for a terminal, and nobody there to answer it leaves things as they are. */
+async function leaving(
+  run: RunContext,
+  drift: readonly Difference[],
+  { isDrift, writers }: Judge,
+): Promise<(difference: Difference) => boolean> {
+  const { onDrift } = run.config.backup;
+  const isSetBack =
+    drift.length > 0 &&
+    (onDrift === 'restore' ||
+      (onDrift === 'ask' &&
+        ((await run.askAboutDrift?.(drift.map(({ path: where, why }) => ({ path: where, why, services: writers })))) ?? false)));
+  return isSetBack ? () => false : isDrift;
+}
+
+/** A service that ran on may have written to what was set back, too: never without a word. */
+function tellWhatWasLost({ events }: Needs, restored: readonly Difference[], { writers }: Judge): void {
+  const replaced = restored.filter(({ kind }) => kind !== 'missing').map(({ path: where }) => where);
+  if (writers.length === 0 || replaced.length === 0) return;
+  const [shown, more] = [replaced.slice(0, 5).join(', '), replaced.length > 5 ? ` and ${replaced.length - 5} more` : ''];
+  events.emit({
+    type: 'warning',
+    message: `${writers.join(', ')} ran on while this was set back: ${shown}${more}. What was there is kept in the run's folder, under aside.`,
+  });
 }
 
 /** The proof reaches as far as the backup. What nobody undid outside of it may still be there. */
@@ -91,13 +126,20 @@ function tellWhatIsNotProven({ events }: Needs, { config }: RunContext, { failed
   });
 }
 
+interface Restoring {
+  readonly backup: BackupRecord;
+  readonly differences: readonly Difference[];
+  readonly reverted: Reverted;
+  readonly judged: Judge;
+  readonly isLeft: (difference: Difference) => boolean;
+}
+
+/** Gives what is left as it is. */
 async function restore(
   ports: Needs,
   run: RunContext,
-  backup: BackupRecord,
-  differences: readonly Difference[],
-  reverted: Reverted,
-): Promise<void> {
+  { backup, differences, reverted, judged, isLeft }: Restoring,
+): Promise<readonly Difference[]> {
   const hasBegunBefore = await restoreHasBegun(ports, run.id);
   await ports.journal.intend(
     run.id,
@@ -106,7 +148,7 @@ async function restore(
   );
   if (differences.some(({ path: where }) => isDatabase(where, run))) await ports.journal.intend(run.id, replacedDatabase, null);
   try {
-    await ports.backups.restore(backup, { differences, asideDir: path.join(run.dir, 'aside') });
+    await ports.backups.restore(backup, { differences, isLeft, asideDir: path.join(run.dir, 'aside') });
   } catch (error) {
     // Found by reading it whole, before the first change: when somebody tries again, backwards are all that is left.
     const isUnusable = failuresOf(error).some(({ code }) => code === 'BACKUP_CORRUPT' || code === 'BACKUP_MISSING');
@@ -114,12 +156,15 @@ async function restore(
     throw error;
   }
   const after = await ports.backups.compare(backup);
-  if (after.differences.length > 0) {
-    const what = after.differences.map(({ path: where, why }) => `${where} (${why})`);
+  const wrong = after.differences.filter((difference) => !isLeft(difference));
+  if (wrong.length > 0) {
+    const what = wrong.map(({ path: where, why }) => `${where} (${why})`);
     throw new UpgradeError([failure('ROLLBACK_INCOMPLETE', { what }, { phase: 'rollback' })]);
   }
   await ports.journal.settle(run.id, 'restore', null);
-  for (const difference of differences) ports.events.emit({ type: 'restored', restored: restoredPath(difference, reverted) });
+  for (const difference of differences)
+    ports.events.emit({ type: 'restored', restored: restoredPath(difference, blameFor(difference, judged, { reverted, run })) });
+  return after.differences;
 }
 
 function isDatabase(where: string, { config }: RunContext): boolean {
@@ -138,13 +183,10 @@ function followed(file: string): string {
   }
 }
 
-function restoredPath({ path: where, kind, why }: Difference, reverted: Reverted): RestoredPath {
+function restoredPath({ path: where, kind, why }: Difference, step: string | null): RestoredPath {
   const state =
     kind === 'created' ? 'was created since the backup' : kind === 'missing' ? 'was missing' : `differs from the backup (${why})`;
-  // Who is to blame is certain only where there is one who can be.
-  const suspects = reverted.failed === null ? [...reverted.unclean, ...reverted.byBackup] : [reverted.failed];
-  const [suspect] = suspects;
-  return { path: where, why: state, ...(suspect !== undefined && suspects.length === 1 ? { step: suspect } : {}) };
+  return { path: where, why: state, ...(step === null ? {} : { step }) };
 }
 
 /** Everything that a begun step names, and all that this run stopped or restarted. All is tried, and then all told that could not be done. */

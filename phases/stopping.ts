@@ -5,8 +5,10 @@ import { reversed, waitsFor } from '../src/model/service-order.ts';
 import { inOrder } from './in-order.ts';
 
 type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
+/** A restore by hand has both too. */
+type Run = Pick<RunContext, 'id' | 'config'>;
 
-export async function rememberServices({ journal, services }: Needs, run: RunContext): Promise<void> {
+export async function rememberServices({ journal, services }: Needs, run: Run): Promise<void> {
   const known = await journal.servicesBefore(run.id);
   const unknown = Object.values(run.config.services).filter(({ name }) => known[name] === undefined);
   if (unknown.length === 0) return;
@@ -15,7 +17,7 @@ export async function rememberServices({ journal, services }: Needs, run: RunCon
 }
 
 /** Gives the names of those that still ran. */
-export async function stopServices(ports: Needs, run: RunContext, signal?: AbortSignal): Promise<readonly string[]> {
+export async function stopServices(ports: Needs, run: Run, signal?: AbortSignal): Promise<readonly string[]> {
   const { journal, events, services } = ports;
   const byName = run.config.services;
   const before = await journal.servicesBefore(run.id);
@@ -45,7 +47,7 @@ export async function stopServices(ports: Needs, run: RunContext, signal?: Abort
 /** What each waits for, of those that are wanted. A circle that an engine has part in does not keep a rollback (`isForced`) from its end: then `after:` alone counts. */
 export async function startOrder(
   { services, events }: Pick<Ports, 'services' | 'events'>,
-  { config }: RunContext,
+  { config }: Run,
   wanted: readonly string[],
   { signal, isForced }: { readonly signal: AbortSignal | undefined; readonly isForced: boolean },
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {

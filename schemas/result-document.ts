@@ -35,6 +35,10 @@ export const resultDocument = z.object({
   ),
   backup: nullable(backup),
   restored: z.array(z.object({ path: z.string(), why: z.string(), step: z.optional(z.string()) })),
+  drift: say(
+    'Left as it is by a rollback, because services that ran on have written to it since the backup.',
+    z.array(z.object({ path: z.string(), why: z.string(), services: z.array(z.string()) })),
+  ),
   failure: nullable(failure),
   failures: say('Where there is more than one problem, all of them.', z.array(failure)),
   warnings: z.array(z.string()),

@@ -43,6 +43,12 @@ const everyService = {
   stopDuringUpgrade: optional(say('Stop it before the backup and start it after the last step. Default: false.', flag())),
   timeout: optional(say('How long it may take to be well again. Default: 60s.', duration())),
   stableFor: optional(say('How long it must stay well to count. Default: 3s.', duration())),
+  writes: optional(
+    say(
+      'What it writes to while it runs: paths relative to the root, or database:NAME. A rollback leaves that to backup.onDrift.',
+      listOf(path('a path, or database:NAME'), 'a list of paths'),
+    ),
+  ),
 };
 
 const service = forms([
@@ -166,6 +172,12 @@ export const upgradeConfig = exact({
         include: optional(say('Paths relative to the root. Default: the whole root.', listOf(path(), 'a list of paths'))),
         exclude: optional(
           say('Patterns relative to the root.', listOf(text('a pattern such as data/cache or **/*.tmp'), 'a list of patterns')),
+        ),
+        onDrift: optional(
+          say(
+            'What a rollback does with what services that run on have written since the backup: report (leave it and say so), restore, or ask on a terminal. Default: report.',
+            oneOf(['report', 'restore', 'ask']),
+          ),
         ),
         keep: optional(say('How many backups are kept. Default: 10.', count(1))),
         keepDays: optional(say('Backups of the last so many days stay, whatever "keep" says. Default: none for its age.', count(1))),

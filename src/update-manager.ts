@@ -5,12 +5,13 @@ import type { Config } from './model/config.ts';
 import type { UpgradeEvent } from './model/event.ts';
 import type { Outlook } from './model/outlook.ts';
 import type { Finding } from './model/plan.ts';
-import type { BackupRecord, RestoreReport } from './model/ports.ts';
+import type { AskAboutDrift, BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
 import type { Version } from './model/version.ts';
 import type { AdoptOptions, AdoptReport } from './session/adopt.ts';
 import type { ReadingPorts } from './session/adapters.ts';
-import type { KeyOptions, RestoreOptions, VerifyOptions } from './session/backups.ts';
+import type { KeyOptions, VerifyOptions } from './session/backups.ts';
+import type { RestoreOptions, RestorePreview } from './session/restores.ts';
 import type { BaselineOptions, BaselineReport } from './session/baseline.ts';
 import type { LadderRequest } from './session/climbs.ts';
 import type { BootNote } from './session/boot-notes.ts';
@@ -48,6 +49,8 @@ export class UpdateManager {
   /** How it was opened: a run in a process of its own is opened in the same way. */
   readonly #options: OpenOptions;
 
+  #askAboutDrift: AskAboutDrift | null = null;
+
   private constructor(config: Config, options: OpenOptions) {
     this.config = config;
     this.#options = options;
@@ -66,6 +69,12 @@ export class UpdateManager {
 
   off(name: 'event', listener: (event: UpgradeEvent) => void): this {
     this.#emitter.off(name, listener);
+    return this;
+  }
+
+  /** Whom a rollback asks about what services have written since the backup, where the config says `onDrift: ask`. He has to answer in time. */
+  answerDrift(ask: AskAboutDrift): this {
+    this.#askAboutDrift = ask;
     return this;
   }
 
@@ -242,9 +251,25 @@ export class UpdateManager {
     return verifyBackup(this.config, await this.#open(), id, options);
   }
 
+  /** Sets the installation, or some paths of it, back to a backup; or writes it into a folder of its own (`to`). Throws what keeps it from beginning, and RESTORE_FAILED. */
   async restoreBackup(id: string, options: RestoreOptions = {}): Promise<RestoreReport> {
-    const { restoreBackup } = await import('./session/backups.ts');
+    const { restoreBackup } = await import('./session/restores.ts');
     return restoreBackup(this.config, await this.#open(), id, options);
+  }
+
+  /** What that would change. Writes nothing. */
+  async previewRestore(id: string, options: Pick<RestoreOptions, 'paths' | 'identities'> = {}): Promise<RestorePreview> {
+    const { previewRestore } = await import('./session/restores.ts');
+    return previewRestore(this.config, await this.#open(), id, options);
+  }
+
+  /** Finishes a restore by hand that was interrupted; `null` where there is none. */
+  async resumeRestore(
+    options: Pick<RestoreOptions, 'events' | 'signal' | 'identities'> = {},
+  ): Promise<{ readonly backup: string; readonly report: RestoreReport } | null> {
+    const { resumeRestore, unfinishedRestore } = await import('./session/restores.ts');
+    if ((await unfinishedRestore(this.config)) === null) return null;
+    return resumeRestore(this.config, await this.#open(), options);
   }
 
   async exportBackup(id: string, file: string, options: KeyOptions = {}): Promise<BackupRecord> {
@@ -264,6 +289,7 @@ export class UpdateManager {
         config: this.config,
         adapters,
         signal: limited,
+        ...(this.#askAboutDrift === null ? {} : { askAboutDrift: this.#askAboutDrift }),
         listeners: [(event) => void this.#emitter.emit('event', event)],
       }),
     );

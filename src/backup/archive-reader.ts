@@ -1,7 +1,7 @@
 // Reads an archive by its frames. `verifyArchive` proves that it holds exactly what the manifest says; `createTarReader` goes to any entry without reading those before.
 import { createHash } from 'node:crypto';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
-import { hasContent, type ManifestEntry } from '../model/manifest.ts';
+import { hasContent, type ContentEntry, type ManifestEntry } from '../model/manifest.ts';
 import type { ReadableFile } from './age/encrypted-file.ts';
 import type { KeyRing } from './age/key-ring.ts';
 import { openArchive } from './archive-file.ts';
@@ -22,8 +22,23 @@ export interface ArchiveToRead {
   readonly keys?: KeyRing | undefined;
 }
 
-/** Reads everything. Gives the archive's SHA-256. Throws BACKUP_MISSING, and BACKUP_CORRUPT with the first thing that is not as the manifest says. */
-export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal): Promise<string> {
+/** Takes the contents of one entry while they are read and proven. */
+export interface ContentSink {
+  /** A piece with its place in the file, only valid during the call. */
+  readonly write: (piece: Buffer, at: number) => void;
+  /** Its SHA-256 was right. */
+  readonly end: () => void;
+}
+
+/**
+ * Reads everything. Gives the archive's SHA-256. Throws BACKUP_MISSING, and BACKUP_CORRUPT with the first thing that is not as the manifest says.
+ * `sinkFor`: who wants the contents of an entry on the way, and answers for what he throws.
+ */
+export async function verifyArchive(
+  archive: ArchiveToRead,
+  signal?: AbortSignal,
+  sinkFor: (entry: ContentEntry) => ContentSink | null = () => null,
+): Promise<string> {
   const { id, path } = archive;
   const file = await openArchive(archive);
   let reader: TarReader | null = null;
@@ -41,8 +56,15 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
       expectSame(entry, found, at);
       if (!hasContent(entry)) continue;
       const content = createHash('sha256');
-      await reader.body(entry.size, (chunk) => content.update(chunk));
+      const sink = sinkFor(entry);
+      let place = 0;
+      await reader.body(entry.size, (piece) => {
+        content.update(piece);
+        sink?.write(piece, place);
+        place += piece.length;
+      });
       if (content.digest('hex') !== entry.sha256) throw new TypeError(`the contents of "${entry.path}" are not those that were read`);
+      sink?.end();
     }
     if ((await reader.next()) !== null) throw new TypeError('it holds more than the manifest lists');
     await reader.expectZeros(archive.tarBytes);
@@ -50,12 +72,17 @@ export async function verifyArchive(archive: ArchiveToRead, signal?: AbortSignal
     if (archive.sha256 !== null && sha256 !== archive.sha256) throw new TypeError('its SHA-256 is another');
     return sha256;
   } catch (error) {
-    if (error instanceof UpgradeError || signal?.aborted === true) throw error;
+    if (error instanceof UpgradeError || signal?.aborted === true || isOfSystem(error)) throw error;
     throw fail('BACKUP_CORRUPT', { id, path, problem: messageOf(error) }, {}, error);
   } finally {
     await reader?.close();
     await file.close();
   }
+}
+
+/** Not the archive's fault: a full disk, say, on the side of whoever takes its contents. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall !== 'read';
 }
 
 const tarTypes = {

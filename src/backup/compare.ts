@@ -9,6 +9,7 @@ import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
 import type { Difference } from '../model/ports.ts';
 import { hashFile } from './hash-file.ts';
 import { comparePostgres } from './postgres.ts';
+import type { Scope } from './restore-scope.ts';
 import { scan, type Found } from './scan.ts';
 
 export interface CompareRequest {
@@ -18,8 +19,16 @@ export interface CompareRequest {
   /** Absolute paths that are no part of the installation. */
   readonly never: readonly string[];
   readonly signal?: AbortSignal;
-  /** Only these entries are looked at, and nothing created since is looked for. */
-  readonly only?: ReadonlySet<string>;
+  /** Only what is in it is looked at. */
+  readonly scope?: Scope;
+  /** Files that a restore has just written, out of contents whose SHA-256 was right: by path, what they were then. */
+  readonly written?: ReadonlyMap<string, Written>;
+}
+
+export interface Written {
+  readonly dev: string;
+  readonly ino: string;
+  readonly ctime: string;
 }
 
 export interface Comparison {
@@ -31,18 +40,28 @@ export interface Comparison {
 
 /** Throws DATABASE_BUSY and POSTGRES_UNREACHABLE where a database cannot be read in time. */
 export async function compareTree(request: CompareRequest): Promise<Comparison> {
-  const { manifest, root, never, only, signal } = request;
+  const { manifest, root, never, scope, signal } = request;
+  const isInScope = (path: string): boolean => scope?.isWanted(path) ?? true;
   const knownDatabases = manifest.entries.filter(({ type }) => type === 'database').map(({ path }) => path);
-  const { entries, leftovers } = scan({ root, sources: manifest.sources, exclude: manifest.exclude, never, knownDatabases });
+  const { entries, leftovers } = scan({
+    root,
+    sources: manifest.sources,
+    exclude: manifest.exclude,
+    never,
+    knownDatabases,
+    within: scope?.paths ?? null,
+  });
   const live = new Map(entries.map((found) => [found.path, found]));
   const inodes = inodeOwners(manifest, live);
   const differences: Difference[] = [];
 
   const listed = new Set<string>();
+  let compared = 0;
   for (const entry of manifest.entries) {
     signal?.throwIfAborted();
     listed.add(entry.path);
-    if (only !== undefined && !only.has(entry.path)) continue;
+    if (!isInScope(shownPath(entry))) continue;
+    compared += 1;
     const found = live.get(entry.path);
     if (entry.type === 'postgres') {
       const difference = await comparePostgres(entry, request.databases[entry.name], { id: request.manifest.id, signal });
@@ -53,11 +72,12 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
       differences.push({ path: shownPath(entry), kind: 'missing', why: 'missing' });
     } else {
       const why = await whyDifferent(entry, found, request, inodes);
-      if (why.length > 0) differences.push({ path: shownPath(entry), kind: 'differs', why: why.join(', ') });
+      if (why.length > 0)
+        differences.push({ path: shownPath(entry), kind: 'differs', why: why.join(', '), times: timesOf(entry, found, root) });
     }
   }
-  if (only === undefined) differences.push(...created(entries, listed));
-  return { differences, compared: only?.size ?? manifest.entries.length, leftovers };
+  differences.push(...created(entries, listed).filter(({ path }) => isInScope(path)));
+  return { differences, compared, leftovers };
 }
 
 /** How a path of the manifest is shown: databases that are no file inside the root by their name. */
@@ -69,14 +89,22 @@ export function shownPath(entry: ManifestEntry): string {
 function created(entries: readonly Found[], listed: ReadonlySet<string>): readonly Difference[] {
   const found: Difference[] = [];
   let folder: string | null = null;
-  for (const { path, type, database } of entries) {
+  for (const { path, type, database, ctime, birth } of entries) {
     if (listed.has(path) || type === 'special') continue;
     if (folder !== null && path.startsWith(`${folder}/`)) continue;
     const isOutside = database !== null && database.location !== null;
-    found.push({ path: isOutside ? `database:${database.name}` : path, kind: 'created', why: 'created since' });
+    found.push({ path: isOutside ? `database:${database.name}` : path, kind: 'created', why: 'created since', times: [ctime, birth] });
     folder = type === 'dir' ? path : null;
   }
   return found;
+}
+
+/** The contents of a database change with its WAL. */
+function timesOf(entry: ManifestEntry, found: Found, root: string): readonly string[] {
+  if (entry.type !== 'database') return [found.ctime];
+  const file = entry.location ?? join(root, entry.path);
+  const wal = statSync(`${file}-wal`, { bigint: true, throwIfNoEntry: false });
+  return [wal === undefined || wal.mtimeNs < BigInt(found.ctime) ? found.ctime : String(wal.mtimeNs)];
 }
 
 async function whyDifferent(
@@ -96,7 +124,8 @@ async function whyDifferent(
   if (entry.type === 'file') {
     if (inodes.get(inodeOf(found)) !== entry.path) why.push('hard link');
     if (found.size !== entry.size) why.push('size');
-    else if (!isUntouched(entry, found) && (await contentOf(join(request.root, entry.path))) !== entry.sha256) why.push('content');
+    else if (!isUntouched(entry, found, request.written) && (await contentOf(join(request.root, entry.path))) !== entry.sha256)
+      why.push('content');
   }
   if (entry.type === 'database')
     why.push(...(await whyDatabaseDiffers(entry, entry.location ?? join(request.root, entry.path), request.signal)));
@@ -120,7 +149,9 @@ function inodeOf({ dev, ino }: Found): string {
   return `${dev}:${ino}`;
 }
 
-function isUntouched({ seen, mtime }: EntryOf<'file'>, found: Found): boolean {
+function isUntouched({ path, seen, mtime }: EntryOf<'file'>, found: Found, written: CompareRequest['written']): boolean {
+  const last = written?.get(path);
+  if (last !== undefined && found.dev === last.dev && found.ino === last.ino && found.ctime === last.ctime) return true;
   return seen !== null && found.dev === seen.dev && found.ino === seen.ino && found.ctime === seen.ctime && found.mtime === mtime;
 }
 

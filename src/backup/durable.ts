@@ -25,6 +25,12 @@ export async function syncFiles(files: readonly string[]): Promise<void> {
   for (let at = 0; at < files.length; at += 16) await Promise.all(files.slice(at, at + 16).map(syncOne));
 }
 
+/** Puts names on disk: what was made in these folders, renamed in them, and taken away. */
+export async function syncFolders(folders: readonly string[]): Promise<void> {
+  if (folders.length > 64 && (await syncFileSystems(folders.map((folder) => `${folder}/.`)))) return;
+  for (const folder of folders) await syncFolder(folder);
+}
+
 /** False where the `sync` of this system cannot. */
 async function syncFileSystems(files: readonly string[]): Promise<boolean> {
   const folders = new Map(files.map((file) => [lstatSync(toBytes(file)).dev, dirname(file)]));

@@ -6,9 +6,15 @@ import { shownPath } from './compare.ts';
 import { isWithin } from './names.ts';
 import { isOutside } from './sources.ts';
 
+export interface Scope {
+  readonly isWanted: (path: string) => boolean;
+  /** Where to look, as paths are shown; `null` is everywhere. */
+  readonly paths: readonly string[] | null;
+}
+
 /** A path means itself and all that is in it. The names of one inode belong together. Throws RESTORE_PATH_UNKNOWN. */
-export function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): (path: string) => boolean {
-  if (paths === undefined) return () => true;
+export function scopeOf(manifest: Manifest, root: string, paths: readonly string[] | undefined): Scope {
+  if (paths === undefined || paths.length === 0) return { isWanted: () => true, paths: null };
   const databases = new Map<string, string>(
     manifest.entries.flatMap((entry) =>
       entry.type === 'database' || entry.type === 'postgres' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [],
@@ -22,6 +28,8 @@ export function scopeOf(manifest: Manifest, root: string, paths: readonly string
     if (!isKnown || isOutside(path)) throw fail('RESTORE_PATH_UNKNOWN', { id: manifest.id, path: paths[index] ?? path });
   }
   const isNamed = (path: string): boolean => wanted.some((folder) => isWithin(path, folder));
-  const linked = new Set(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' && isNamed(entry.path) ? [entry.target] : [])));
-  return (path) => isNamed(path) || linked.has(path);
+  const names = new Map(manifest.entries.flatMap((entry) => (entry.type === 'hardlink' ? [[entry.path, entry.target] as const] : [])));
+  const inodes = new Set([...names].flatMap(([path, target]) => (isNamed(path) || isNamed(target) ? [target] : [])));
+  const linked = new Set([...inodes, ...[...names].flatMap(([path, target]) => (inodes.has(target) ? [path] : []))]);
+  return { isWanted: (path) => isNamed(path) || linked.has(path), paths: [...new Set([...wanted, ...linked])] };
 }

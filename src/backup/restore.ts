@@ -8,16 +8,28 @@ import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest
 import type { Difference, RestoreReport } from '../model/ports.ts';
 import type { KeyRing } from './age/key-ring.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
-import { compareTree, shownPath } from './compare.ts';
+import { compareTree, shownPath, type Written } from './compare.ts';
+import { syncFolders } from './durable.ts';
+import { forgetSwaps, intendSwaps, stagedBefore } from './intents.ts';
 import { foldersAbove, toBytes } from './names.ts';
 import { restoreDump } from './postgres.ts';
-import { scopeOf } from './restore-scope.ts';
-import { removeStaged, settable, setOwnerAndMode, stage, stageHardLink, stagedIn, stageLink } from './stage.ts';
+import { scopeOf, type Scope } from './restore-scope.ts';
+import {
+  removeStaged,
+  settable,
+  setOwnerAndMode,
+  stage,
+  stagedPath,
+  stageHardLink,
+  stagedIn,
+  stageLink,
+  type BackupSource,
+} from './stage.ts';
 
 export interface RestoreRequest {
   readonly manifest: Manifest;
-  readonly archive: string;
-  readonly keys?: KeyRing | undefined;
+  /** Where the contents are, with the whole manifest. */
+  readonly source: BackupSource;
   readonly root: string;
   readonly databases: Config['databases'];
   readonly never: readonly string[];
@@ -25,8 +37,16 @@ export interface RestoreRequest {
   /** What differs, where the caller has just compared. */
   readonly differences?: readonly Difference[] | undefined;
   readonly paths?: readonly string[] | undefined;
-  /** Reads the whole archive; called before the first change, and only if there is one to make. */
+  /** The manifest lists only a part of what the archive holds: the rest of it is not proven. */
+  readonly isPartial?: boolean;
+  /** Differences that are left as they are. */
+  readonly isLeft?: ((difference: Difference) => boolean) | undefined;
+  /** Reads the whole archive, where nothing is staged out of it: what is staged is proven on the way. Called before the first change, if there is one to make. */
   readonly verify: () => Promise<void>;
+  /** Called once, when all is staged, before the first change to what is live. */
+  readonly beforeChange?: (() => Promise<void>) | undefined;
+  /** Proves what a checksum cannot: that dumps can be read. */
+  readonly verifyDumps: () => Promise<void>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,47 +55,66 @@ const passes = 4;
 
 /** Throws RESTORE_PATH_UNKNOWN, BACKUP_CORRUPT before any change, RESTORE_FAILED, and RESTORE_INCOMPLETE with the paths that still differ. */
 export async function restoreTree(request: RestoreRequest): Promise<RestoreReport> {
-  const { manifest, root, databases, asideDir, signal } = request;
+  const { manifest, root, databases, asideDir, signal, isLeft = () => false } = request;
   const never = [...request.never, asideDir];
-  const isWanted = scopeOf(manifest, root, request.paths);
+  const scope = scopeOf(manifest, root, request.paths);
   const restored = new Set<string>();
   const removed = new Set<string>();
+  const written = new Map<string, Written>();
   removeLeftovers(manifest, root, asideDir);
 
+  const ours = (differences: readonly Difference[]): readonly Difference[] =>
+    differences.filter((difference) => scope.isWanted(difference.path) && !isLeft(difference));
   const compare = async (): Promise<readonly Difference[]> => {
-    const { differences, leftovers } = await compareTree({ manifest, root, databases, never, ...(signal === undefined ? {} : { signal }) });
-    for (const leftover of leftovers) removeStaged(leftover);
-    return differences.filter(({ path }) => isWanted(path));
+    const compared = await compareTree({ manifest, root, databases, never, scope, written, ...(signal === undefined ? {} : { signal }) });
+    for (const leftover of compared.leftovers) removeStaged(leftover);
+    return ours(compared.differences);
   };
-  let isVerified = false;
-  let differences = request.differences?.filter(({ path }) => isWanted(path)) ?? (await compare());
+  // Of a part only that part is read, and proven while it is staged.
+  let isVerified = scope.paths !== null || request.isPartial === true;
+  let isBegun = false;
+  const begin = async (): Promise<void> => {
+    if (!isBegun) await request.beforeChange?.();
+    isBegun = true;
+  };
+  let differences = request.differences === undefined ? await compare() : ours(request.differences);
   for (let pass = 1; differences.length > 0 && pass <= passes; pass += 1) {
-    if (!isVerified) await request.verify();
-    isVerified = true;
     const toSetBack = differences.filter(({ kind }) => kind !== 'created');
     if (toSetBack.length > 0) {
-      for (const path of await setBack(toSetBack, request)) restored.add(path);
+      for (const path of await setBack(toSetBack, { ...request, isWhole: !isVerified, written, begin })) restored.add(path);
+      isVerified = true;
     } else {
+      if (!isVerified) await request.verify();
+      isVerified = true;
+      await begin();
       // Only now, when everything else is proven to be as it was.
       const aside = { dir: asideDir, touched: new Set<string>() };
       for (const { path } of differences) {
         await named(manifest.id, path, () => takeAway(path, request, aside));
         removed.add(path);
       }
-      syncAll(aside.touched);
+      await syncAll(aside.touched);
     }
     differences = await compare();
   }
   if (differences.length > 0)
     throw fail('RESTORE_INCOMPLETE', { id: manifest.id, paths: differences.map(({ path, why }) => `${path} (${why})`) });
-  await named(manifest.id, root, () => setFolderTimes(manifest, root, isWanted));
-  const inScope = manifest.entries.filter((entry) => isWanted(shownPath(entry))).length;
+  await named(manifest.id, root, () => setFolderTimes(manifest, root, scope));
+  forgetSwaps(asideDir);
+  const inScope = manifest.entries.filter((entry) => scope.isWanted(shownPath(entry))).length;
   return { restored: [...restored], removed: [...removed], unchanged: Math.max(0, inScope - restored.size) };
 }
 
+interface SetBackRequest extends RestoreRequest {
+  /** The whole archive is to be proven before the first change. */
+  readonly isWhole: boolean;
+  readonly written: Map<string, Written>;
+  readonly begin: () => Promise<void>;
+}
+
 /** Paths that were set back, as they are shown. */
-async function setBack(differences: readonly Difference[], request: RestoreRequest): Promise<readonly string[]> {
-  const { manifest, archive, root, signal } = request;
+async function setBack(differences: readonly Difference[], request: SetBackRequest): Promise<readonly string[]> {
+  const { manifest, source, root, signal, isWhole, written } = request;
   const why = new Map(differences.map(({ path, why: reason }) => [path, reason]));
   const replaced = new Set(
     manifest.entries.filter((entry) => why.has(shownPath(entry)) && !isOnlyRights(why.get(shownPath(entry)))).map(({ path }) => path),
@@ -94,19 +133,36 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
     wanted.flatMap((entry) => (entry.type === 'postgres' ? [entry] : [])),
   ];
   if (dumps.length > 0) mkdirSync(request.asideDir, { recursive: true, mode: 0o700 });
-  const contents = wanted.flatMap((entry) => (hasContent(entry) && replaced.has(entry.path) ? [entry] : []));
+  const folders = folderFinder(root);
+  const contents = wanted
+    .flatMap((entry) => (hasContent(entry) && replaced.has(entry.path) ? [entry] : []))
+    .map((entry, index) => ({
+      entry,
+      to: stagedPath(entry.type === 'postgres' ? request.asideDir : stagingFolder(entry, folders), manifest.id, index + 1),
+    }));
+  intendSwaps(
+    request.asideDir,
+    wanted.flatMap((entry) =>
+      (entry.type === 'link' || entry.type === 'hardlink') && replaced.has(entry.path)
+        ? [{ path: entry.path, staged: stagedPath(dirname(liveOf(entry, root)), manifest.id, 0) }]
+        : [],
+    ),
+  );
+  intendSwaps(
+    request.asideDir,
+    contents.map(({ entry, to }) => ({ path: entry.path, staged: to })),
+  );
 
+  if (isWhole) await (contents.length === 0 ? request.verify() : request.verifyDumps());
   let path = '';
   const staged = await named(
     manifest.id,
     () => path,
     () =>
       stage({
-        manifest,
-        archive,
-        keys: request.keys,
+        source,
         entries: contents,
-        folderFor: (entry) => (entry.type === 'postgres' ? request.asideDir : stagingFolder(entry, root)),
+        isWhole: isWhole && contents.length > 0,
         signal,
         onEntry: (next) => void (path = next),
       }),
@@ -114,6 +170,7 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
   const touched = new Set<string>();
   const aside = { dir: request.asideDir, touched };
   try {
+    await request.begin();
     // What may fail for reasons of its own comes before the first file is changed.
     for (const entry of dumps)
       await named(manifest.id, shownPath(entry), () =>
@@ -122,40 +179,46 @@ async function setBack(differences: readonly Difference[], request: RestoreReque
     // Everything that is to be replaced has its second name, on disk, before the first rename.
     for (const entry of entries) {
       if (replaced.has(entry.path) && entry.type !== 'dir')
-        await named(manifest.id, shownPath(entry), () => keepPresent(entry, root, aside));
+        await named(manifest.id, shownPath(entry), () => keepPresent(entry, root, folders, aside));
     }
-    syncAll(touched);
+    await syncAll(touched);
     for (const entry of entries) {
       await named(manifest.id, shownPath(entry), () => {
         const live = liveOf(entry, root);
         if (replaced.has(entry.path)) putInPlace(entry, live, staged.get(entry.path), request, aside);
         else if (entry.type !== 'dir') setOwnerAndMode(live, entry, entry.type === 'link');
         touched.add(dirname(live));
+        if (entry.type === 'file' && replaced.has(entry.path)) written.set(entry.path, identityOf(live));
       });
     }
     // From the inside out: a folder's own mode may forbid what had to be done in it.
     for (const entry of entries.toReversed()) {
       if (entry.type === 'dir') await named(manifest.id, entry.path, () => setOwnerAndMode(join(root, entry.path), entry, false));
     }
-    syncAll(touched);
+    await syncAll(touched);
   } finally {
     for (const file of staged.values()) removeStaged(file);
   }
   return wanted.map(shownPath);
 }
 
-function keepPresent(entry: ManifestEntry, root: string, aside: Aside): void {
+function keepPresent(entry: ManifestEntry, root: string, folders: FolderFinder, aside: Aside): void {
   const live = liveOf(entry, root);
   // Behind a folder that is now a link lies nothing of ours.
-  if (stagingFolder(entry, root) !== dirname(live)) return;
+  if (stagingFolder(entry, folders) !== dirname(live)) return;
   const present = typeAt(live);
   if (present === 'file' || present === 'link') keepAside(live, aside, entry.path);
 }
 
 /** Folders that are gone by now went with the one above them, which is synced. */
-function syncAll(folders: Set<string>): void {
-  for (const folder of folders) if (typeAt(folder) === 'dir') syncDirectory(folder);
+async function syncAll(folders: Set<string>): Promise<void> {
+  await syncFolders([...folders].filter((folder) => typeAt(folder) === 'dir'));
   folders.clear();
+}
+
+function identityOf(live: string): Written {
+  const { dev, ino, ctimeNs } = lstatSync(toBytes(live), { bigint: true });
+  return { dev: String(dev), ino: String(ino), ctime: String(ctimeNs) };
 }
 
 function putInPlace(
@@ -203,9 +266,12 @@ function takeAway(path: string, { manifest, root }: RestoreRequest, aside: Aside
 }
 
 /** Last of all, because every change in a folder sets its time. */
-function setFolderTimes(manifest: Manifest, root: string, isWanted: (path: string) => boolean): void {
+function setFolderTimes(manifest: Manifest, root: string, { isWanted, paths }: Scope): void {
+  // The folders that single paths lie in have changed with them.
+  const above = new Set((paths ?? []).flatMap((path) => ['', ...foldersAbove(path)]));
   for (const entry of manifest.entries.toReversed()) {
-    if (entry.type !== 'dir' || !isWanted(entry.path)) continue;
+    if (entry.type !== 'dir' || !(isWanted(entry.path) || above.has(entry.path))) continue;
+    if (typeAt(join(root, entry.path)) !== 'dir') continue;
     const folder = join(root, entry.path);
     const { mtimeNs, atime } = lstatSync(toBytes(folder), { bigint: true });
     if (mtimeNs !== BigInt(entry.mtime)) lutimesSync(toBytes(folder), atime, settable(entry.mtime));
@@ -216,18 +282,34 @@ function liveOf(entry: ManifestEntry, root: string): string {
   return entry.type === 'database' && entry.location !== null ? entry.location : join(root, entry.path);
 }
 
+interface FolderFinder {
+  readonly root: string;
+  /** Which folders are there now, asked once each. */
+  readonly isThere: (folder: string) => boolean;
+}
+
+function folderFinder(root: string): FolderFinder {
+  const known = new Map<string, boolean>();
+  const isThere = (folder: string): boolean => {
+    const answer = known.get(folder) ?? typeAt(join(root, folder)) === 'dir';
+    known.set(folder, answer);
+    return answer;
+  };
+  return { root, isThere };
+}
+
 /** The nearest folder above the entry that is there now: the rename from it stays in one file system. */
-function stagingFolder(entry: ManifestEntry, root: string): string {
+function stagingFolder(entry: ManifestEntry, { root, isThere }: FolderFinder): string {
   if (entry.type === 'database' && entry.location !== null) return dirname(entry.location);
-  let folder = root;
-  for (const above of foldersAbove(entry.path)) {
-    if (typeAt(join(root, above)) !== 'dir') break;
-    folder = join(root, above);
-  }
-  return folder;
+  const folders = foldersAbove(entry.path);
+  const gone = folders.findIndex((folder) => !isThere(folder));
+  const nearest = gone === -1 ? folders.at(-1) : folders[gone - 1];
+  return nearest === undefined ? root : join(root, nearest);
 }
 
 function removeLeftovers(manifest: Manifest, root: string, asideDir: string): void {
+  // Wherever they lie: what the intents of a killed attempt name.
+  for (const staged of stagedBefore(asideDir)) removeStaged(staged);
   const folders = new Set([root, asideDir]);
   for (const { path, location } of manifest.sources) {
     if (location !== null) folders.add(dirname(location));

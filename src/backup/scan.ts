@@ -5,7 +5,7 @@ import { geteuid } from 'node:process';
 import { messageOf } from '../model/failure.ts';
 import type { EntryOf, ManifestSource } from '../model/manifest.ts';
 import { sidecars } from '../databases/sqlite.ts';
-import { byPath, foldersAbove, linkTargetOf, namesIn, toBytes } from './names.ts';
+import { byPath, foldersAbove, isWithin, linkTargetOf, namesIn, toBytes } from './names.ts';
 
 export interface Found {
   /** Relative to the root, empty for the root itself. */
@@ -18,6 +18,8 @@ export interface Found {
   /** Nanoseconds since 1970. */
   readonly mtime: string;
   readonly ctime: string;
+  /** When its inode was made; 0 where the file system does not tell. */
+  readonly birth: string;
   readonly dev: string;
   readonly ino: string;
   readonly hasOtherNames: boolean;
@@ -39,6 +41,8 @@ export interface ScanRequest {
   readonly knownDatabases?: readonly string[];
   /** Whether everything must be readable: what is not becomes a problem. */
   readonly isForReading?: boolean;
+  /** Looks only at these paths and what is in them; databases outside of the root are `database:<name>`. `null` looks everywhere. */
+  readonly within?: readonly string[] | null;
 }
 
 export interface Scan {
@@ -53,7 +57,7 @@ export interface Scan {
 /** Staged files of a restore: `.rungs-restore-<id>-<n>`. */
 export const stagedName = /^\.rungs-restore-[0-9A-Za-z_-]+-\d+$/;
 
-export function scan({ root, sources, exclude, never, knownDatabases = [], isForReading = false }: ScanRequest): Scan {
+export function scan({ root, sources, exclude, never, knownDatabases = [], isForReading = false, within = null }: ScanRequest): Scan {
   const entries = new Map<string, Found>();
   const problems: string[] = [];
   const leftovers: string[] = [];
@@ -101,20 +105,39 @@ export function scan({ root, sources, exclude, never, knownDatabases = [], isFor
   const walked = new Set<string>();
 
   for (const source of databases.values()) {
+    if (!isWanted(source, within)) continue;
     if (isNever(source.location ?? join(root, source.path))) continue;
     const found = reach(source, root, look);
     if ((found !== null && found.database !== null) || knownDatabases.includes(source.path))
       for (const suffix of sidecars) hidden.add(source.path + suffix);
   }
   for (const source of sources) {
-    if (source.kind === 'tree' && reach(source, root, (path) => (isNever(join(root, path)) ? null : look(path))) !== null)
-      walk(source.path);
+    if (source.kind !== 'tree') continue;
+    for (const path of startsIn(source.path, within)) {
+      // What lies in a folder that is left out is left out too.
+      const isLeftOut = [...foldersAbove(path), path].some(
+        (folder) => isWithin(folder, source.path) && folder !== source.path && isExcluded(folder),
+      );
+      const start = { ...source, path };
+      if (!isLeftOut && reach(start, root, (place) => (isNever(join(root, place)) ? null : look(place))) !== null) walk(path);
+    }
   }
   return {
     entries: [...entries.values()].filter(({ path }) => !hidden.has(path)).toSorted(byPath),
     problems: problems.toSorted(),
     leftovers,
   };
+}
+
+function isWanted({ path, name, location }: ManifestSource, within: readonly string[] | null): boolean {
+  const shown = location === null ? path : `database:${name}`;
+  return within === null || within.some((wanted) => isWithin(shown, wanted));
+}
+
+/** Where to begin in a tree of which only some paths are wanted. */
+function startsIn(tree: string, within: readonly string[] | null): readonly string[] {
+  if (within === null) return [tree];
+  return within.flatMap((wanted) => (isWithin(wanted, tree) ? [wanted] : isWithin(tree, wanted) ? [tree] : []));
 }
 
 /** The source's own entry, if every folder above it is one; these folders are entries too, so that they come back as they were. */
@@ -140,6 +163,7 @@ function describe(path: string, absolute: string, stat: BigIntStats, database: M
     size: Number(stat.size),
     mtime: String(stat.mtimeNs),
     ctime: String(stat.ctimeNs),
+    birth: String(stat.birthtimeNs),
     dev: String(stat.dev),
     ino: String(stat.ino),
     hasOtherNames: type === 'file' && stat.nlink > 1n,

@@ -1,4 +1,5 @@
 // Writes entries of an archive beside the place where they belong, complete with owner, mode and times, synced; a rename then puts each in its place.
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -10,78 +11,127 @@ import {
   futimesSync,
   lchownSync,
   linkSync,
+  lstatSync,
   lutimesSync,
   openSync,
   symlinkSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import type { ContentEntry, EntryOf, Manifest } from '../model/manifest.ts';
+import { dirname, join } from 'node:path';
+import type { ContentEntry, EntryOf } from '../model/manifest.ts';
 import type { KeyRing } from './age/key-ring.ts';
+import type { ContentSink } from './archive-reader.ts';
 import { hasCode } from './aside.ts';
-import { openContents, type ContentReader } from './content-reader.ts';
+import { openContents } from './content-reader.ts';
+import type { OpenManifest } from './manifest-file.ts';
 import { syncFiles } from './durable.ts';
 import { bytesOf, namesIn, toBytes } from './names.ts';
 import { stagedName } from './scan.ts';
+import { verifyBackup } from './verify.ts';
+
+/** Where contents come from: a backup's archive, beside which lie those of the backups that it continues. */
+export interface BackupSource {
+  readonly id: string;
+  readonly path: string;
+  readonly manifest: OpenManifest;
+  readonly keys: KeyRing;
+}
 
 export interface StageRequest {
-  readonly manifest: Manifest;
-  readonly archive: string;
-  readonly keys?: KeyRing | undefined;
-  /** In the order of the archive. */
-  readonly entries: readonly ContentEntry[];
-  /** An existing folder on the file system of the entry's place. */
-  readonly folderFor: (entry: ContentEntry) => string;
+  readonly source: BackupSource;
+  /** In the order of the manifest; `to` lies in an existing folder on the file system of the entry's place. */
+  readonly entries: readonly ToStage[];
+  /** Whether everything else in the backup is to be proven in the same pass. */
+  readonly isWhole: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Told before each, so that a failure can name it. */
   readonly onEntry: (path: string) => void;
 }
 
-/** Absolute path of each staged file, by path of its entry. Throws TypeError where the archive is not what it was. */
-export async function stage({
-  manifest,
-  archive,
-  keys,
-  entries,
-  folderFor,
-  signal,
-  onEntry,
-}: StageRequest): Promise<ReadonlyMap<string, string>> {
+export interface ToStage {
+  readonly entry: ContentEntry;
+  readonly to: string;
+}
+
+/** Absolute path of each staged file, by path of its entry, each proven by its SHA-256 while it is written. Throws BACKUP_CORRUPT; nothing is left then. */
+export async function stage({ source, entries, isWhole, signal, onEntry }: StageRequest): Promise<ReadonlyMap<string, string>> {
   const staged = new Map<string, string>();
-  const reader = openContents({ path: archive, keys }, manifest);
+  const places = new Map(entries.map((one) => [one.entry.path, one]));
+  const times = timesOf([...new Set(entries.map(({ to }) => dirname(to)))]);
   const isFew = entries.length <= 64;
-  try {
-    for (const entry of entries) {
-      signal?.throwIfAborted();
-      onEntry(entry.path);
-      const path = stagedPath(folderFor(entry), manifest.id, staged.size + 1);
-      const descriptor = createStaged(path);
-      staged.set(entry.path, path);
-      try {
-        await fillStaged(descriptor, entry, reader);
+  let open: number | null = null;
+  const sinkFor = (entry: ContentEntry): ContentSink | null => {
+    const place = places.get(entry.path);
+    if (place === undefined) return null;
+    onEntry(entry.path);
+    const descriptor = createStaged(place.to);
+    open = descriptor;
+    staged.set(entry.path, place.to);
+    return {
+      write: writerFor(descriptor, entry),
+      end: () => {
+        complete(descriptor, entry);
         if (isFew) fsyncSync(descriptor);
-      } finally {
         closeSync(descriptor);
-      }
-    }
+        open = null;
+      },
+    };
+  };
+  try {
+    if (isWhole) await verifyBackup(source, source.manifest, { signal, sinkFor });
+    else await readEntries(source, entries, sinkFor, signal);
     if (!isFew) await syncFiles([...staged.values()]);
     return staged;
   } catch (error) {
+    if (open !== null) closeSync(open);
     for (const path of staged.values()) removeStaged(path);
+    for (const [folder, nanoseconds] of times) setFolderTime(folder, nanoseconds, times.size <= 64);
     throw error;
-  } finally {
-    await reader.close();
   }
 }
 
-async function fillStaged(descriptor: number, entry: ContentEntry, reader: ContentReader): Promise<void> {
-  const write =
-    entry.type === 'file' && entry.sparse === true
-      ? sparseWriter(descriptor)
-      : (piece: Buffer, at: number): void => writeFully(descriptor, piece, at);
-  await reader.read(entry, write);
-  ftruncateSync(descriptor, entry.size);
+/** Folders whose files are staged and removed again are to look as they did. */
+function timesOf(folders: readonly string[]): ReadonlyMap<string, bigint> {
+  return new Map(folders.map((folder) => [folder, lstatSync(toBytes(folder), { bigint: true }).mtimeNs]));
+}
+
+/** To the nanosecond where `touch` takes it; Node's own call rounds to what a floating-point number holds. */
+function setFolderTime(folder: string, nanoseconds: bigint, isExact: boolean): void {
+  const seconds = `@${nanoseconds / 1_000_000_000n}.${String(nanoseconds % 1_000_000_000n).padStart(9, '0')}`;
+  const { status } =
+    isExact && folder.isWellFormed() ? spawnSync('touch', ['-m', '-d', seconds, folder], { stdio: 'ignore' }) : { status: 1 };
+  if (status !== 0) lutimesSync(toBytes(folder), lstatSync(toBytes(folder)).atime, settable(String(nanoseconds)));
+}
+
+/** Only the frames that these entries lie in are read. */
+async function readEntries(
+  source: BackupSource,
+  entries: readonly ToStage[],
+  sinkFor: (entry: ContentEntry) => ContentSink | null,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const contents = openContents(source, source.manifest);
+  try {
+    for (const { entry } of entries) {
+      signal?.throwIfAborted();
+      const sink = sinkFor(entry);
+      await contents.read(entry, (piece, at) => sink?.write(piece, at));
+      sink?.end();
+    }
+  } finally {
+    await contents.close();
+  }
+}
+
+function writerFor(descriptor: number, entry: ContentEntry): (piece: Buffer, at: number) => void {
+  if (entry.type === 'file' && (entry.sparse === true || entry.pieces !== undefined)) return sparseWriter(descriptor);
+  return (piece, at) => writeFully(descriptor, piece, at);
+}
+
+function complete(descriptor: number, entry: ContentEntry): void {
+  // What ends in a hole was not written to its end.
+  if (entry.type === 'file') ftruncateSync(descriptor, entry.size);
   // The owner first: changing it takes setuid away.
   fchownSync(descriptor, entry.uid, entry.gid);
   fchmodSync(descriptor, entry.mode);
@@ -129,7 +179,7 @@ export function stagedIn(folder: string): readonly string[] {
 }
 
 /** 0 is for links, which are renamed as soon as they are made. */
-function stagedPath(folder: string, id: string, number: number): string {
+export function stagedPath(folder: string, id: string, number: number): string {
   return join(folder, `.rungs-restore-${id}-${number}`);
 }
 

@@ -5,7 +5,7 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
-import { createKeyRing } from './age/key-ring.ts';
+import { createKeyRing, type KeyRing } from './age/key-ring.ts';
 import { isEncrypted } from './archive-file.ts';
 import { compareTree } from './compare.ts';
 import { bytesOf, createBackup, pathsOf, recordOf, removeIfThere, scanAll } from './create.ts';
@@ -14,8 +14,12 @@ import { exportBackup } from './export.ts';
 import { openManifest, readManifest, verifySealed, type OpenManifest } from './manifest-file.ts';
 import { isWithin } from './names.ts';
 import { sizeOfPostgres, verifyDumps } from './postgres.ts';
+import { extractTree } from './extract.ts';
 import { restoreTree } from './restore.ts';
+import { scopeOf } from './restore-scope.ts';
+import { roomFor } from './room.ts';
 import { realFile, resolveSources } from './sources.ts';
+import type { BackupSource } from './stage.ts';
 import { verifyBackup } from './verify.ts';
 
 export interface StoreOptions {
@@ -33,13 +37,10 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
   const keys = createKeyRing(config.state, identities);
   const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
 
-  const compare = async (backup: BackupRecord): ReturnType<BackupStore['compare']> => {
-    const { differences, compared } = await compareTree({
-      manifest: await readManifest({ ...backup, keys }),
-      root: config.root,
-      databases: config.databases,
-      never,
-    });
+  const compare: BackupStore['compare'] = async (backup, { paths } = {}) => {
+    const manifest = await readManifest({ ...backup, keys });
+    const scope = scopeOf(manifest, config.root, paths);
+    const { differences, compared } = await compareTree({ manifest, root: config.root, databases: config.databases, never, scope });
     return { differences, compared };
   };
   const verify = async (backup: BackupRecord, known?: OpenManifest): Promise<void> => {
@@ -77,20 +78,35 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     },
     verify: (backup) => verify(backup),
     compare,
-    restore: async (backup, { differences, paths, asideDir }) => {
+    restore: async (backup, { differences, paths, isLeft, asideDir, signal, beforeChange }) => {
       const manifest = await readManifest({ ...backup, keys });
       refuseForeignPlaces(manifest, config, never, backup);
       return restoreTree({
         manifest,
-        archive: backup.path,
-        keys,
+        source: sourceOf(backup, manifest, keys),
         root: config.root,
         databases: config.databases,
         never,
         asideDir,
         differences,
         paths,
+        isLeft,
+        signal,
+        beforeChange,
         verify: () => verify(backup, manifest),
+        verifyDumps: () => verifyDumps(backup, manifest),
+      });
+    },
+    roomFor: async (backup, differences) => roomFor(await readManifest({ ...backup, keys }), config.root, differences),
+    extractTo: async (backup, { dir, paths }) => {
+      const manifest = await readManifest({ ...backup, keys });
+      return extractTree({
+        manifest,
+        source: sourceOf(backup, manifest, keys),
+        dir,
+        paths,
+        verify: () => verify(backup, manifest),
+        verifyDumps: () => verifyDumps(backup, manifest),
       });
     },
     exportTo: async (backup, file) => exportBackup(backup, file, () => verify(backup)),
@@ -112,6 +128,10 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
         await syncFolder(dirname(backup.path));
     },
   };
+}
+
+function sourceOf({ id, path }: BackupRecord, manifest: Manifest, keys: KeyRing): BackupSource {
+  return { id, path, manifest, keys };
 }
 
 /** A manifest that somebody else wrote must not lead into the state folder, nor to files that the config does not name as a database. */

@@ -140,10 +140,14 @@ function addBackups(program: Command, call: Call): void {
   runs(verify, call, async (flags, [id]) => (await actions()).verify(id, flags, call.terminal));
   const restore = withKeys(command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup'))
     .argument('<id>')
-    .argument('[paths...]', 'relative to the installation root')
+    .argument('[paths...]', 'relative to the installation root, or database:NAME')
+    .option('--to <dir>', 'write it into this empty or new folder instead; the installation is not touched')
     .option('--dry-run', 'tell what would be restored; writes nothing')
+    .option('--no-safety-copy', 'make no backup of the present state first')
     .option('-y, --yes', 'accepted; nothing is asked');
-  runs(restore, call, async (flags, [id = '', ...paths]) => (await actions()).restore(id, paths, flags, call.terminal));
+  runs(restore, call, async (flags, [id = '', ...paths]) =>
+    (await import('./commands/restore.ts')).restore(id, paths, flags, call.terminal),
+  );
   const exported = withKeys(command(backup, call, 'export', 'write one self-contained file'))
     .argument('<id>')
     .argument('<file>');

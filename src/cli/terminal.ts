@@ -13,7 +13,8 @@ export interface Terminal {
   readonly columns: number;
   /** Questions are asked only where somebody can answer. */
   readonly canAsk: boolean;
-  readonly ask: (question: string) => Promise<boolean>;
+  /** No answer before the signal is a no. */
+  readonly ask: (question: string, signal?: AbortSignal) => Promise<boolean>;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The installation that the call is about, from the moment it is open: an error is told with its name, and without its secrets. */
@@ -32,7 +33,7 @@ export function systemTerminal(): Terminal {
     stderr,
     columns: err.columns,
     canAsk: stdin.isTTY && stderr.isTTY,
-    ask: (question) =>
+    ask: (question, signal) =>
       new Promise((resolve) => {
         const lines = createInterface({ input: stdin, output: stderr });
         // Ctrl-D and Ctrl-C are answers too.
@@ -43,6 +44,7 @@ export function systemTerminal(): Terminal {
             resolve(false);
           });
         let isAnswered = false;
+        signal?.addEventListener('abort', () => lines.close(), { once: true });
         lines.question(`${question} [y/N] `, (answer) => {
           isAnswered = true;
           resolve(/^y(es)?$/i.test(answer.trim()));

@@ -38,6 +38,7 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       dir: text.backup?.dir === undefined ? path.join(state, 'backups') : inRoot(text.backup.dir),
       include: text.backup?.include ?? null,
       exclude: text.backup?.exclude ?? [],
+      onDrift: text.backup?.onDrift ?? 'report',
       keep: text.backup?.keep ?? 10,
       keepDays: text.backup?.keepDays ?? null,
       recipients: text.backup?.encrypt?.age ?? [],
@@ -83,6 +84,7 @@ function serviceConfig(text: ServiceText, name: string, inRoot: InRoot): Service
     stopDuringUpgrade: text.stopDuringUpgrade ?? false,
     timeoutMs: ms(text.timeout, 60_000),
     stableForMs: ms(text.stableFor, 3000),
+    ...(text.writes === undefined ? {} : { writes: text.writes.map((path) => path.replace(/^\.\//, '').replace(/\/+$/, '')) }),
   };
   if ('command' in text) {
     const { restart = null, stop = null, start = null, health = null, status = null } = text.command;

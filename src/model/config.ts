@@ -68,6 +68,8 @@ export interface BackupConfig {
   readonly include: readonly string[] | null;
   /** Glob patterns relative to the root. */
   readonly exclude: readonly string[];
+  /** What becomes of what services that run on have written since the backup. */
+  readonly onDrift: 'report' | 'restore' | 'ask';
   readonly keep: number;
   /** Those that are younger stay whatever `keep` says; `null`: none for its age. */
   readonly keepDays: number | null;
@@ -81,6 +83,8 @@ export interface ServiceCommon {
   readonly stopDuringUpgrade: boolean;
   readonly timeoutMs: number;
   readonly stableForMs: number;
+  /** Paths relative to the root, or `database:<name>`. */
+  readonly writes?: readonly string[];
 }
 
 export type ServiceConfig = ServiceCommon &

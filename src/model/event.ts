@@ -1,7 +1,17 @@
 // Everything that a run tells while it goes on: one union, for reporters, the journal and `UpdateManager.on('event')`.
 import type { Failure } from './failure.ts';
 import type { Finding } from './plan.ts';
-import type { BackupReport, Outcome, PhaseName, ProbeReport, ResultDocument, RestoredPath, ServiceReport, Survivor } from './run.ts';
+import type {
+  BackupReport,
+  DriftedPath,
+  Outcome,
+  PhaseName,
+  ProbeReport,
+  ResultDocument,
+  RestoredPath,
+  ServiceReport,
+  Survivor,
+} from './run.ts';
 
 /** What a phase hands over; the journal adds `seq`, `at` and `runId`. */
 export type EventBody =
@@ -59,7 +69,9 @@ export type EventBody =
   | { readonly type: 'probe-settled'; readonly report: ProbeReport }
   | { readonly type: 'rollback-started'; readonly failure: Failure }
   | { readonly type: 'restored'; readonly restored: RestoredPath }
-  | { readonly type: 'rollback-proven'; readonly compared: number; readonly restored: number }
+  | { readonly type: 'drift'; readonly drift: DriftedPath }
+  /** `drift`: how many paths were left to those who had written to them. */
+  | { readonly type: 'rollback-proven'; readonly compared: number; readonly restored: number; readonly drift?: number }
   | { readonly type: 'warning'; readonly message: string }
   | { readonly type: 'version-written'; readonly version: string }
   | { readonly type: 'run-finished'; readonly outcome: Outcome; readonly result: ResultDocument };

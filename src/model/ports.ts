@@ -7,6 +7,7 @@ import type { Climb, Finding, Plan } from './plan.ts';
 import type {
   AppliedStep,
   BackupReport,
+  DriftedPath,
   Outcome,
   PhaseName,
   ProbeReport,
@@ -30,7 +31,11 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** `state/runs/<id>`, absolute. */
   readonly dir: string;
+  /** Where somebody can answer: whether what services have written since is to be set back too (`onDrift: ask`). Ends by itself. */
+  readonly askAboutDrift?: AskAboutDrift;
 }
+
+export type AskAboutDrift = (drift: readonly DriftedPath[]) => Promise<boolean>;
 
 export interface Ports {
   readonly journal: Journal;
@@ -159,10 +164,31 @@ export interface StepExecutor {
   hasCheckpoint(order: StepOrder, run: RunContext): Promise<boolean>;
   /** Takes back what the order recorded (`ctx.files`), in reverse. Safe to repeat. Says whether that is all the step did. */
   undoRecorded(order: StepOrder, run: RunContext): Promise<{ readonly undone: number; readonly isComplete: boolean }>;
+  /** What these orders can have changed, and when they were at work. */
+  reach(orders: readonly StepOrder[], run: RunContext): { readonly steps: readonly StepReach[]; readonly windows: readonly StepWindow[] };
   /** Removes marker tables from the databases, after the journal holds all outcomes. */
   removeMarkers(run: RunContext): Promise<void>;
   /** Ends the step host. */
   close(): Promise<void>;
+}
+
+/** What one step can have changed. */
+export interface StepReach {
+  readonly stepId: string;
+  /** Relative to the root: what was recorded, and what the step says of itself. */
+  readonly paths: readonly string[];
+  readonly databases: readonly string[];
+  /** It may have changed anything else too. */
+  readonly isOpen: boolean;
+}
+
+/** When a step was at work, in nanoseconds of the file system's clock. */
+export interface StepWindow {
+  readonly steps: readonly string[];
+  readonly work: 'apply' | 'revert' | 'undo';
+  readonly begin: bigint;
+  /** `null`: nobody saw it end. */
+  readonly end: bigint | null;
 }
 
 /** A backup that was read back and found equal to its manifest. */
@@ -179,6 +205,8 @@ export interface Difference {
   readonly kind: 'missing' | 'created' | 'differs';
   /** `content`, `mode`, `owner`, `type`, `link target`, `rows`… for people. */
   readonly why: string;
+  /** When what is there was last changed (and made, where it was created), in nanoseconds of the file system's clock; empty where nothing tells. */
+  readonly times?: readonly string[];
 }
 
 export interface RestoreReport {
@@ -210,12 +238,28 @@ export interface BackupStore {
   /** Deletes our own keys of encrypted backups, but of these: from then on only their recipients open the others. */
   forgetKeys(except: ReadonlySet<string>): Promise<void>;
   /** The live installation against the manifest. */
-  compare(backup: BackupRecord): Promise<{ readonly differences: readonly Difference[]; readonly compared: number }>;
+  compare(
+    backup: BackupRecord,
+    options?: { readonly paths?: readonly string[] },
+  ): Promise<{ readonly differences: readonly Difference[]; readonly compared: number }>;
   /** Sets back what differs, by staging beside and renaming, and puts aside (into `asideDir`) what was created since. Safe to repeat after a kill. */
   restore(
     backup: BackupRecord,
-    request: { readonly differences?: readonly Difference[]; readonly paths?: readonly string[]; readonly asideDir: string },
+    request: {
+      readonly differences?: readonly Difference[];
+      readonly paths?: readonly string[];
+      /** What is to stay as it is. */
+      readonly isLeft?: (difference: Difference) => boolean;
+      readonly asideDir: string;
+      readonly signal?: AbortSignal;
+      /** Called once, when all that comes is staged and proven, before the first change. */
+      readonly beforeChange?: () => Promise<void>;
+    },
   ): Promise<RestoreReport>;
+  /** Bytes that have to be free for setting these back: where the staged files will lie, and how many of their bytes. */
+  roomFor(backup: BackupRecord, differences: readonly Difference[]): Promise<readonly { readonly path: string; readonly bytes: number }[]>;
+  /** Everything, or some paths, into an empty or new folder: databases as files and dumps. Nothing of the installation is touched. */
+  extractTo(backup: BackupRecord, request: { readonly dir: string; readonly paths?: readonly string[] }): Promise<RestoreReport>;
   /** One self-contained file. */
   exportTo(backup: BackupRecord, file: string): Promise<void>;
   /** Deletes archive and manifest. */

@@ -102,6 +102,14 @@ export interface RestoredPath {
   readonly step?: string;
 }
 
+/** Left as it is by a rollback: a service that ran on has written to it since the backup. */
+export interface DriftedPath {
+  readonly path: string;
+  readonly why: string;
+  /** Those that ran on. */
+  readonly services: readonly string[];
+}
+
 /** Of `--json` and `UpdateManager.run()`: success and failure have the same shape. */
 export interface ResultDocument {
   readonly outcome: Outcome;
@@ -119,6 +127,7 @@ export interface ResultDocument {
   readonly probes: readonly ProbeReport[];
   readonly backup: BackupReport | null;
   readonly restored: readonly RestoredPath[];
+  readonly drift: readonly DriftedPath[];
   readonly failure: Failure | null;
   /** Where there is more than one problem, all of them; the first is `failure`. */
   readonly failures: readonly Failure[];

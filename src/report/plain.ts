@@ -93,9 +93,14 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         if (verbosity !== 'verbose') return;
         header();
         return restoredLine(screen, event.restored);
+      case 'drift':
+        if (verbosity !== 'verbose') return;
+        header();
+        return screen.line(2, ink.back(marks.warning), `${event.drift.path}  ${event.drift.why}, left as it is`);
       case 'rollback-proven': {
         header();
-        const found = event.restored === 0 ? 'all as before' : `${event.restored} put back, now all as before`;
+        const left = event.drift === undefined ? '' : `, but ${count(event.drift, 'path')} that services have written to since`;
+        const found = `${event.restored === 0 ? 'all as before' : `${event.restored} put back, now all as before`}${left}`;
         return screen.line(2, ink.good(marks.done), `${count(event.compared, 'path')} compared with the backup: ${found}`);
       }
       case 'warning':

@@ -101,6 +101,7 @@ function levelOf(event: UpgradeEvent): 'debug' | 'info' | 'warn' | 'error' {
     case 'warning':
     case 'step-survivors':
     case 'restored':
+    case 'drift':
       return 'warn';
     case 'rollback-started':
       return 'error';
@@ -149,6 +150,8 @@ function headline(event: UpgradeEvent): string {
       return `rollback: ${event.failure.message}`;
     case 'restored':
       return `${event.restored.path} put back: ${event.restored.why}`;
+    case 'drift':
+      return `${event.drift.path} left as it is: ${event.drift.why}`;
     case 'warning':
       return event.message;
     case 'finding':

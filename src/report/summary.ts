@@ -23,7 +23,7 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
   const details = result.outcome === 'committed' ? committed(result) : [how];
   for (const text of details) lines.push(...hanging('  ', text, columns));
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));
-  lines.push(...putBack(result, options));
+  lines.push(...putBack(result, options), ...leftAsItIs(result, options));
   for (const warning of result.warnings) lines.push(...hanging(`${ink.back(marks.warning)} `, warning, columns));
   const kept =
     result.outcome === 'stranded' && result.backup !== null
@@ -105,6 +105,15 @@ function putBack({ restored }: ResultDocument, { ink, columns }: SummaryOptions)
     ...shown,
     ...more,
   ];
+}
+
+function leftAsItIs({ drift }: ResultDocument, { ink, columns }: SummaryOptions): readonly string[] {
+  const [first] = drift;
+  if (first === undefined) return [];
+  const shown = drift.slice(0, shownRestored).flatMap(({ path, why }) => hanging('    ', `${path}  ${ink.quiet(why)}`, columns));
+  const more = drift.length > shownRestored ? [ink.quiet(`    … and ${drift.length - shownRestored} more`)] : [];
+  const whose = `${ink.strong('Left as it is')}, written to since the backup while ${first.services.join(', ')} ran on`;
+  return ['', ...hanging('  ', whose, columns), ...shown, ...more];
 }
 
 /** It was good when it was written; what the way back found out since counts for more. */

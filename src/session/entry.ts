@@ -19,6 +19,7 @@ import { savedProgress } from '../steps/examine.ts';
 import { keepsWhatIsDone, ordersOf } from '../plan/orders.ts';
 import { blocking, findingsFor, frozen, hasItsHash, isNothingToDo, sha256, type PreparedPlan } from './planning.ts';
 import type { RunRequest } from './run-session.ts';
+import { openRestores } from './open-restores.ts';
 import { refuseRunningElsewhere, refuseUndoingElsewhere } from './steps-elsewhere.ts';
 
 export type RunEntry = Pick<RunRequest, 'plan' | 'runId' | 'input' | 'canTurnBack' | 'prepare'>;
@@ -165,7 +166,10 @@ async function refuseWhileUnfinished(config: Config): Promise<void> {
   });
 }
 
+/** A restore by hand that was interrupted stands in the way too: half of the installation is the backup's. */
 export async function refuseOpenRun(journal: Journal): Promise<void> {
+  const [restore] = await openRestores(journal);
+  if (restore !== undefined) throw fail('RESTORE_UNFINISHED', restore.intent, { phase: 'preflight' });
   const open = await openRun(journal);
   if (open === null) return;
   if (open.outcome === 'stranded') throw fail('RUN_STRANDED', { id: open.id }, { phase: 'preflight' });

@@ -4,6 +4,7 @@ import type { Failure } from '../model/failure.ts';
 import type { Plan } from '../model/plan.ts';
 import type {
   BackupReport,
+  DriftedPath,
   Outcome,
   PhaseReport,
   ProbeReport,
@@ -33,6 +34,7 @@ export function createResultBuilder(): { onEvent(event: UpgradeEvent): void; doc
   const services = new Map<string, ServiceReport>();
   const probes = new Map<string, ProbeReport>();
   const restored = new Map<string, RestoredPath>();
+  const drift = new Map<string, DriftedPath>();
   const warnings: string[] = [];
   let backup: BackupReport | null = null;
   return {
@@ -61,6 +63,9 @@ export function createResultBuilder(): { onEvent(event: UpgradeEvent): void; doc
         case 'restored':
           restored.set(event.restored.path, event.restored);
           break;
+        case 'drift':
+          drift.set(event.drift.path, event.drift);
+          break;
         case 'warning':
           warnings.push(event.message);
           break;
@@ -83,6 +88,7 @@ export function createResultBuilder(): { onEvent(event: UpgradeEvent): void; doc
         probes: [...probes.values()],
         backup,
         restored: [...restored.values()],
+        drift: [...drift.values()],
         failure: failures[0] ?? null,
         failures,
         warnings,

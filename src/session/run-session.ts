@@ -6,7 +6,7 @@ import type { Config } from '../model/config.ts';
 import type { UpgradeEvent } from '../model/event.ts';
 import { fail, failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
 import type { Plan } from '../model/plan.ts';
-import type { Journal } from '../model/ports.ts';
+import type { AskAboutDrift, Journal } from '../model/ports.ts';
 import type { Outcome, ResultDocument } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
 import { createEventBus, type EventBus } from '../report/event-bus.ts';
@@ -31,6 +31,7 @@ export interface RunRequest {
   readonly runId: string;
   readonly input: UpgradeInput;
   readonly canTurnBack: boolean;
+  readonly askAboutDrift?: AskAboutDrift;
   /** Taken by the caller, who lets go of it afterwards too: the run may end before it begins. */
   readonly lock?: HeldLock;
   readonly signal: AbortSignal;
@@ -79,7 +80,14 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
       input: { ...input, isTriedTooOften: taken?.isTriedTooOften ?? input.isTriedTooOften },
       onFailures: (_, problems) => failures.push(...problems),
       phases: phaseActors({
-        run: { id: runId, plan, config, signal: request.signal, dir: runDir(config, runId) },
+        run: {
+          id: runId,
+          plan,
+          config,
+          signal: request.signal,
+          dir: runDir(config, runId),
+          ...(request.askAboutDrift === undefined ? {} : { askAboutDrift: request.askAboutDrift }),
+        },
         events: bus,
         clock: adapters.clock,
         ports: () => opened().ports,

@@ -1,7 +1,7 @@
 // The status document: what is installed, what is pending, what is unfinished. Reads names and the journal, no step and no service.
 import { readTransitionGraph } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
-import { failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
+import { failure, failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { Version } from '../model/version.ts';
@@ -11,6 +11,7 @@ import { indexImports } from './adopted-records.ts';
 import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { ladderStatuses, type LadderStatus } from './ladders.ts';
+import { openRestores } from './open-restores.ts';
 import { phaseOf } from './lock-holder.ts';
 
 export interface StatusDocument {
@@ -42,11 +43,12 @@ export type RunSummary = Pick<
 >;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
-  const { runs, backups, steps, baselines } = await readJournal(config, async (journal) => ({
+  const { runs, backups, steps, baselines, restores } = await readJournal(config, async (journal) => ({
     runs: (await journal?.runs(1)) ?? [],
     backups: (await journal?.backups()) ?? [],
     steps: (await journal?.ladderSteps()) ?? [],
     baselines: (await journal?.ladderBaselines()) ?? [],
+    restores: journal === null ? [] : await openRestores(journal),
   }));
   const last = runs[0] ?? null;
   const open = last !== null && (last.outcome === null || last.outcome === 'stranded') ? last : null;
@@ -67,12 +69,17 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
   const { ladders, problems: ladderProblems } = ladderStatuses(config, [...steps, ...imported.flatMap((one) => one.steps)]);
   problems.push(...ladderProblems);
   const holder = await currentHolder(config);
+  const interrupted = restores.map(({ intent }) => failure('RESTORE_UNFINISHED', intent));
   return {
     product: config.product,
     version,
     latest: pending?.to ?? version,
     pending: pending?.ids ?? [],
-    state: stateOf(open, problems, (pending?.ids.length ?? 0) + ladders.reduce((sum, ladder) => sum + ladder.pending, 0)),
+    state: stateOf(
+      open,
+      { problems, isRestoring: interrupted.length > 0 },
+      (pending?.ids.length ?? 0) + ladders.reduce((sum, ladder) => sum + ladder.pending, 0),
+    ),
     run: open === null ? null : summary(open),
     lock:
       holder === null
@@ -87,11 +94,16 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
     lastRun: last === null ? null : summary(last),
     backups,
     ladders,
-    problems,
+    problems: [...interrupted, ...problems],
   };
 }
 
-function stateOf(open: RunRecord | null, problems: readonly Failure[], pending: number): StatusDocument['state'] {
+function stateOf(
+  open: RunRecord | null,
+  { problems, isRestoring }: { readonly problems: readonly Failure[]; readonly isRestoring: boolean },
+  pending: number,
+): StatusDocument['state'] {
+  if (isRestoring) return 'unfinished';
   if (open?.outcome === 'stranded' || problems.length > 0) return 'error';
   if (open !== null) return 'unfinished';
   return pending > 0 ? 'pending' : 'up-to-date';

@@ -12,7 +12,9 @@ import { defaultMemory, doneOutcome, endedFailure, failedOutcome, limitsOf, outp
 import type { StepExecutorOptions } from './half.ts';
 import { createHostedRunner } from './hosted.ts';
 import { runScript } from './script.ts';
+import { reachOf } from './touched.ts';
 import { undoRecorded } from './undo.ts';
+import { readWindows, withinWindow } from './windows.ts';
 
 export type { StepExecutorOptions } from './half.ts';
 
@@ -20,6 +22,8 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
   const hosted = createHostedRunner(options);
   let lastRun: string | null = null;
   const told = new Set<number>();
+  // What is written when databases are closed is the steps'.
+  const release = (run: RunContext): Promise<void> => withinWindow(run.dir, [], 'undo', () => hosted.release());
   return {
     prepare: hosted.prepare,
     execute: async (orders, run, onDone) => {
@@ -30,8 +34,11 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
         if (run.signal.aborted) break;
         const [first] = batch;
         // A script may copy or replace a database's file: nothing of it may be open, nor lie in a WAL.
-        if (isScript(first)) await hosted.release();
-        const settled = isScript(first) ? [await executeScript(first, run, options)] : await hosted.execute(batch, run, onDone);
+        if (isScript(first)) await release(run);
+        const ids = batch.map(({ step }) => step.id);
+        const settled = await withinWindow(run.dir, ids.length > 1 ? [] : ids, first.action, async () =>
+          isScript(first) ? [await executeScript(first, run, options)] : hosted.execute(batch, run, onDone),
+        );
         outcomes.push(...settled);
         for (const { survivors = [] } of settled) for (const { pid } of survivors) told.add(pid);
         if (settled.length < batch.length || settled.at(-1)?.status === 'failed') break;
@@ -39,22 +46,26 @@ export function createStepExecutor(options: StepExecutorOptions): StepExecutor {
       return outcomes;
     },
     examine: async (order, run) => {
-      await hosted.release();
-      const [verdict] = await verdictsByMarker([order], options.config, run);
+      await release(run);
+      const [verdict] = await withinWindow(run.dir, [], 'undo', () => verdictsByMarker([order], options.config, run));
       if (verdict !== null && verdict !== undefined) return verdict;
       if (!order.step.hasCheck || isScript(order)) return 'unknown';
       return verdictOfCheck(order, await hosted.check(order, run));
     },
     hasCheckpoint: async (order, run) => {
-      await hosted.release();
+      await release(run);
       return hasSavedCheckpoint(order, options.config, run);
     },
     undoRecorded: async (order, run) => {
-      await hosted.release();
-      return undoRecorded(order, options.config, run);
+      await release(run);
+      return withinWindow(run.dir, [order.step.id], 'undo', () => undoRecorded(order, options.config, run));
     },
+    reach: (orders, run) => ({
+      steps: orders.map((order) => reachOf(order, options.config, run)),
+      windows: readWindows(run.dir),
+    }),
     removeMarkers: async (run) => {
-      await hosted.release();
+      await release(run);
       await dropMarkers(options.config, run, (message) => options.events.emit({ type: 'warning', message: options.scrub(message) }));
     },
     close: async () => {

@@ -1,4 +1,4 @@
-// `upgrade backup …`: made, looked at, restored and exported by hand.
+// `upgrade backup …`: made, looked at and exported by hand.
 import path from 'node:path';
 import type { BackupRecord } from '../../model/ports.ts';
 import { renderBackups } from '../../report/backups.ts';
@@ -40,25 +40,8 @@ export async function verify(id: string | undefined, flags: KeyFlags & { sealed?
   return 0;
 }
 
-function keysOf({ identity }: KeyFlags, { cwd }: Terminal): { readonly identities?: readonly string[] } {
+export function keysOf({ identity }: KeyFlags, { cwd }: Terminal): { readonly identities?: readonly string[] } {
   return identity === undefined ? {} : { identities: identity.map((file) => path.resolve(cwd, file)) };
-}
-
-export interface RestoreFlags extends KeyFlags {
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-}
-
-export async function restore(id: string, paths: readonly string[], flags: RestoreFlags, terminal: Terminal): Promise<number> {
-  const manager = await openManager(flags, terminal);
-  const report = await manager.restoreBackup(id, { paths, dryRun: flags.dryRun === true, ...keysOf(flags, terminal) });
-  const { restored, removed, unchanged } = report;
-  present(flags, terminal, { restored, removed, unchanged }, () => [
-    ...report.restored.map((path) => `${flags.dryRun === true ? 'would restore' : 'restored'}  ${path}`),
-    ...report.removed.map((path) => `${flags.dryRun === true ? 'would put aside' : 'put aside'}  ${path}`),
-    `${count(report.unchanged, 'path')} unchanged.`,
-  ]);
-  return 0;
 }
 
 export async function exportTo(id: string, file: string, flags: KeyFlags, terminal: Terminal): Promise<number> {

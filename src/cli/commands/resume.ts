@@ -1,4 +1,4 @@
-// `upgrade resume` and `upgrade rollback`: finish, or undo, an unfinished run.
+// `upgrade resume` and `upgrade rollback`: finish, or undo, an unfinished run; the first finishes a restore by hand too.
 import { fail } from '../../model/failure.ts';
 import { count } from '../../report/layout.ts';
 import type { UpdateManager } from '../../update-manager.ts';
@@ -18,6 +18,8 @@ export async function resume(flags: ResumeFlags, terminal: Terminal): Promise<nu
   const manager = await openManager(flags, terminal);
   await refuseOtherPlan(manager, flags);
   if (flags.dryRun === true) return wouldDo(manager, 'resume', flags, terminal);
+  const restored = await (await import('./restore.ts')).resumeRestore(manager, flags, terminal);
+  if (restored !== null) return restored;
   return runAndReport(manager, flags, terminal, (signal) => manager.resume({ signal, onlyForward: flags.onlyForward === true }));
 }
 

@@ -1,7 +1,7 @@
 // `upgrade`: plans, asks where the plan breaks something or cannot be undone, runs, and reports.
 import { fail } from '../../model/failure.ts';
 import { stepsOf } from '../../model/plan.ts';
-import type { ResultDocument } from '../../model/run.ts';
+import type { DriftedPath, ResultDocument } from '../../model/run.ts';
 import type { PreparedPlan } from '../../session/planning.ts';
 import type { UpdateManager } from '../../update-manager.ts';
 import { exitCodeOfResult } from '../exit-codes.ts';
@@ -48,6 +48,7 @@ export async function runAndReport(
 ): Promise<number> {
   const reporter = await reporterFor(flags, terminal, manager.config.secrets, () => manager.outlook(plan));
   manager.on('event', reporter.onEvent);
+  if (terminal.canAsk && !('yes' in flags && flags.yes === true)) manager.answerDrift((drift) => askAboutDrift(drift, terminal));
   try {
     const result = await untilInterrupted({ err: (text) => (reporter.aside ?? terminal.err)(text) }, run);
     reporter.finish(result);
@@ -55,6 +56,15 @@ export async function runAndReport(
   } finally {
     reporter.close?.();
   }
+}
+
+// The installation is down while it waits.
+const answerDeadlineMs = 300_000;
+
+async function askAboutDrift(drift: readonly DriftedPath[], terminal: Terminal): Promise<boolean> {
+  for (const { path, why, services } of drift) terminal.err(`${path}  ${why}, while ${services.join(', ')} ran on\n`);
+  const question = 'Set this back to the backup too? What was written since then is lost to the services, and kept in the run’s folder.';
+  return terminal.ask(question, AbortSignal.timeout(answerDeadlineMs));
 }
 
 /** A question is asked only on a terminal, and only when the plan breaks something or cannot be undone. */

@@ -76,6 +76,26 @@ export const backupFailures = {
     message: `The backup ${id} holds nothing at "${path}".`,
     hint: 'Paths are relative to the installation root, or "database:NAME".',
   }),
+  RESTORE_NOT_BEGUN: ({ id, problem }: { id: string; problem: string }) => ({
+    message: `Backup ${id} was not restored, and nothing was changed. ${problem}`,
+    hint: 'Remove the cause and run the same command again.',
+  }),
+  RESTORE_NO_SAFETY_COPY: ({ id, problem }: { id: string; problem: string }) => ({
+    message: `Backup ${id} was not restored: the present state cannot be backed up first. ${problem}`,
+    hint: 'Nothing was changed. What a restore replaces is kept in the state folder too: --no-safety-copy goes on without the backup.',
+  }),
+  RESTORE_TARGET: ({ dir, problem }: { dir: string; problem: string }) => ({
+    message: `The backup cannot be restored into ${dir}: ${problem}.`,
+    hint: 'Name a folder outside of the installation that is empty or not there yet; without --to the installation itself is set back.',
+  }),
+  RESTORE_NO_SPACE: ({ path, neededBytes, freeBytes }: { path: string; neededBytes: number; freeBytes: number }) => ({
+    message: `The restore needs ${inMegabytes(neededBytes)} free at ${path}, for what it stages and for the copy of the present state, but there are ${inMegabytes(freeBytes)}. Nothing was changed.`,
+    hint: 'Free space there, restore only some paths, or go without the copy of the present state (--no-safety-copy).',
+  }),
+  RESTORE_UNFINISHED: ({ backup, startedAt }: { backup: string; startedAt: string }) => ({
+    message: `A restore of backup ${backup}, begun ${startedAt}, was interrupted: the installation is partly as it was and partly as in the backup.`,
+    hint: 'Finish it with "upgrade resume", or restore all of another backup.',
+  }),
   DATABASE_UNREACHABLE: ({ name, file, error }: { name: string; file: string; error: string }) => ({
     message: `The database "${name}" (${file}) cannot be opened: ${error}.`,
     hint: 'Check the path under databases and the rights on the file and its folder.',

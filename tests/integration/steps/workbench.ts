@@ -55,7 +55,7 @@ export function workbench(
     state,
     journal: { kind: 'sqlite' },
     databases: over.databases ?? { app: { kind: 'sqlite', file: join(root, 'data/app.db') } },
-    backup: { dir: join(state, 'backups'), include: null, exclude: [], keep: 3, keepDays: null, recipients: [] },
+    backup: { dir: join(state, 'backups'), include: null, exclude: [], onDrift: 'report', keep: 3, keepDays: null, recipients: [] },
     services: {},
     parallelRestarts: 32,
     soakMs: 0,

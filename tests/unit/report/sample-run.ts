@@ -103,6 +103,7 @@ const base = {
   services: [],
   probes: [],
   restored: [],
+  drift: [],
   steps: ['001_add_email', '002_mail_config'].map((name) => ({
     id: `${first}/${name}`,
     status: 'applied' as const,
