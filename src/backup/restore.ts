@@ -6,7 +6,6 @@ import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
-import type { KeyRing } from './age/key-ring.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { compareTree, shownPath, type Written } from './compare.ts';
 import { syncFolders } from './durable.ts';
