@@ -1,10 +1,9 @@
 // The demo's course: make a scratch copy, show it, upgrade it with the real executable, show it again, remove it.
 // Exit code 0 when all went as the demo says it does, 1 when not, 2 for wrong arguments, 130 when interrupted.
-import type { ChildProcess } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import pc from 'picocolors';
+import { flagsOf, say, seconds, table, tellExit, title, watchForInterrupt, type Interrupt } from './console.ts';
 import { gatherFacts } from './facts.ts';
 import type { Facts } from './facts.ts';
 import { makeScratch } from './scratch.ts';
@@ -13,10 +12,9 @@ import { differencesBetween } from './snapshot.ts';
 import { lineDiff } from './text-diff.ts';
 
 const usage = 'npm run demo -- [--break] [--keep]';
-const exits: Readonly<Record<number, string>> = { 0: 'committed', 10: 'failed, rolled back, the old state proven' };
 
 export async function runDemo(args: readonly string[]): Promise<number> {
-  const flags = flagsOf(args);
+  const flags = flagsOf(args, usage);
   if (flags === null) return 2;
   const began = performance.now();
   const interrupt = watchForInterrupt();
@@ -48,7 +46,7 @@ export async function runDemo(args: readonly string[]): Promise<number> {
 async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt): Promise<boolean> {
   title('Before', 'a home server at 0.1.0, its service running');
   const before = await gatherFacts(scratch);
-  table(before);
+  table(before.lines);
 
   const args = ['--from', '0.1.0', '--to', '0.3.0', '--yes'];
   title(
@@ -56,7 +54,7 @@ async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt)
     isBreaking ? 'an eleventh step was added, which fails half-way' : 'two transitions, ten steps: TypeScript, SQL, Python, shell',
   );
   const { code, signal } = await scratch.upgrade(args, { output: 'inherit', onSpawn: interrupt.passOnTo });
-  say(`\n  exit code ${code ?? signal}${code !== null && code in exits ? `: ${exits[code]}` : ''}`);
+  tellExit(code, signal);
   interrupt.throwIfAsked();
 
   const after = await gatherFacts(scratch);
@@ -65,7 +63,7 @@ async function show(scratch: Scratch, isBreaking: boolean, interrupt: Interrupt)
 
 async function showWhatChanged(before: Facts, after: Facts): Promise<boolean> {
   title('After', 'what changed is bright');
-  table(after, before);
+  table(after.lines, before.lines);
   title('config/app.yaml', 'keeps its values, comments and order');
   const lines = lineDiff(before.config, after.config);
   for (const [index, line] of lines.entries()) {
@@ -79,7 +77,7 @@ async function showWhatChanged(before: Facts, after: Facts): Promise<boolean> {
 
 function proveNothingChanged(before: Facts, after: Facts): boolean {
   title('After', 'is it the old one, byte for byte?');
-  table(after, before);
+  table(after.lines, before.lines);
   const differences = differencesBetween(before.snapshot, after.snapshot);
   const checks: readonly (readonly [boolean, string])[] = [
     [differences.length === 0, `tree: type, mode, owner, size, content and link target of ${after.snapshot.size} paths are the same`],
@@ -96,67 +94,4 @@ async function end(scratch: Scratch, isKept: boolean): Promise<void> {
   if (!isKept) return scratch.remove();
   await scratch.stop();
   say(`\nThe copy is kept, its service stopped:\n  cd ${scratch.root}\n  bin/service start\n  upgrade history`);
-}
-
-function table({ lines }: Facts, before?: Facts): void {
-  for (const [index, [label, text]] of lines.entries()) {
-    const isSame = before !== undefined && before.lines[index]?.[1] === text;
-    say(`  ${label.padEnd(9)} ${isSame ? pc.dim(text) : text}`);
-  }
-}
-
-function title(text: string, remark: string): void {
-  say(`\n${pc.bold(text)}  ${pc.dim(remark)}`);
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
-}
-
-function flagsOf(args: readonly string[]): { readonly break: boolean; readonly keep: boolean } | null {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { break: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
-    });
-    return values;
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nUsage: ${usage}\n`);
-    return null;
-  }
-}
-
-interface Interrupt {
-  readonly isAsked: () => boolean;
-  readonly throwIfAsked: () => void;
-  /** The upgrade is told as well, rolls back, and is waited for. */
-  readonly passOnTo: (child: ChildProcess) => void;
-  readonly stop: () => void;
-}
-
-function watchForInterrupt(): Interrupt {
-  let isAsked = false;
-  let running: ChildProcess | null = null;
-  const onSignal = (signal: NodeJS.Signals) => {
-    isAsked = true;
-    // Ctrl-C on a terminal reaches the whole process group by itself, and a second SIGINT would mean "at once".
-    if (signal === 'SIGTERM' || !process.stdin.isTTY) running?.kill(signal);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return {
-    isAsked: () => isAsked,
-    throwIfAsked: () => {
-      if (isAsked) throw new Error('interrupted');
-    },
-    passOnTo: (child) => {
-      running = child;
-    },
-    stop: () => {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    },
-  };
 }

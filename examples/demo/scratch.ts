@@ -118,7 +118,8 @@ async function fill(dir: string): Promise<Scratch> {
   };
 }
 
-function ended(
+/** Runs a program of this repository to its end, with this Node. */
+export function ended(
   args: readonly string[],
   cwd: string,
   env: NodeJS.ProcessEnv,
@@ -152,7 +153,7 @@ async function healthOf(port: number): Promise<{ status: number; body: unknown }
 }
 
 /** Below the range from which the kernel takes ports for outgoing connections, so that none of those is in the way later. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = randomInt(20_000, 32_000);
     if (await canListen(port)) return port;
@@ -168,6 +169,6 @@ function canListen(port: number): Promise<boolean> {
   });
 }
 
-async function rewrite(file: string, change: (text: string) => string): Promise<void> {
+export async function rewrite(file: string, change: (text: string) => string): Promise<void> {
   await writeFile(file, change(await readFile(file, 'utf8')));
 }

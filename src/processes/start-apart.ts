@@ -56,9 +56,9 @@ function scopes(env: ApartRequest['env']): readonly Scope[] {
 export function ownControlGroup(): string {
   try {
     const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
-    // The unified hierarchy is empty-handed where systemd still keeps its own.
-    const named = lines.find((line) => line.includes(':name=systemd:')) ?? lines.find((line) => line.startsWith('0::'));
-    return named?.replace(/^\d+:[^:]*:/, '') ?? '';
+    // Its own hierarchy, or the unified one: which of the two it keeps is to be seen by its names.
+    const groups = lines.filter((line) => /^0::|:name=systemd:/.test(line)).map((line) => line.replace(/^\d+:[^:]*:/, ''));
+    return groups.find((group) => group.includes('.slice')) ?? groups[0] ?? '';
   } catch {
     return '';
   }

@@ -33,7 +33,7 @@ describe.each([
       return run === undefined || run.outcome === null ? null : run;
     });
     expect(result).toMatchObject({ outcome: 'committed', version: '2.0.0' });
-    expect(resultDocument.parse(result).services).toEqual([expect.objectContaining({ name: 'api', status: 'healthy' })]);
+    expect(resultDocument.parse(result).services).toEqual([expect.objectContaining({ name: 'api', status: 'running' })]);
     // Another process, and the one that asked is gone with everything that was in its unit.
     expect(await mainPid(systemd)).not.toBe(before);
     expect(await systemd.run(['sh', '-c', `kill -0 ${before} 2>/dev/null && echo alive || echo gone`])).toBe('gone\n');
@@ -59,10 +59,33 @@ describe.each([
   });
 });
 
+describe('a run that would end itself', () => {
+  test('is refused where the service runs it by itself, before anything is changed', async () => {
+    const systemd = await startUserSystemd();
+    const { root, manager } = await makeInstallation(systemd);
+    await startService(systemd, root, 'run');
+    const answer = await until('the answer', () => (textOf(answerOf(root)['outcome']) === null ? null : answerOf(root)));
+    expect(answer).toMatchObject({ outcome: 'refused', runId: null, failure: { code: 'RUN_INSIDE_SERVICE', phase: 'preflight' } });
+    expect(await manager.history()).toEqual([]);
+    expect(readdirSync(root).toSorted()).toEqual(['VERSION', 'asked.json', 'migrations', 'upgrade.yaml']);
+  });
+
+  test('is refused where no manager can be had that would take it out, and whoever asked hears why', async () => {
+    const systemd = await startUserSystemd();
+    const { root, manager } = await makeInstallation(systemd);
+    // What every program tells by that systemd runs. The units are still there, and so is the control group that they are in.
+    await systemd.run(['rmdir', '/run/systemd/system']);
+    await startService(systemd, root, 'start');
+    const { error } = await until('the answer', () => (answerOf(root)['error'] === undefined ? null : answerOf(root)));
+    expect(error).toMatchObject({ failures: [{ code: 'RUN_INSIDE_SERVICE', hint: expect.stringContaining('enable-linger') }] });
+    expect(await manager.history()).toEqual([]);
+    expect(readdirSync(root).toSorted()).toEqual(['VERSION', 'asked.json', 'migrations', 'upgrade.yaml']);
+  });
+});
+
 async function makeInstallation(systemd: TestSystemd): Promise<{ readonly root: string; readonly manager: UpdateManager }> {
   const root = mkdtempSync(path.join(tmpdir(), 'rungs-own-unit-'));
   folders.push(root);
-  const scope = `--${systemd.scope}`;
   writeFileSync(path.join(root, 'VERSION'), '1.0.0\n');
   writeFileSync(
     path.join(root, 'upgrade.yaml'),
@@ -71,12 +94,8 @@ version: { file: VERSION }
 backup: { include: [VERSION] }
 services:
   api:
-    command:
-      restart: [systemctl, ${scope}, restart, api.service]
-      stop: [systemctl, ${scope}, stop, api.service]
-      start: [systemctl, ${scope}, start, api.service]
-      status: [systemctl, ${scope}, show, --property=MainPID, --value, api.service]
-      health: [systemctl, ${scope}, is-active, --quiet, api.service]
+    systemd: api.service
+    scope: ${systemd.scope}
     stableFor: 500ms
 verify:
   - { name: knows its secret, command: [sh, -c, "test \\"$TOKEN\\" = '\${TOKEN}'"] }
@@ -90,7 +109,7 @@ verify:
 # rungs: { requires_restart: [api] }
 printenv TOKEN > seen-by-step
 env > environment
-systemctl ${scope} show "rungs-$UPGRADE_RUN_ID.service" > unit
+systemctl --${systemd.scope} show "rungs-$UPGRADE_RUN_ID.service" > unit
 cat /proc/[0-9]*/cmdline | tr '\\0' ' ' > command-lines
 `,
     { mode: 0o755 },
