@@ -67,11 +67,9 @@ export async function makeDockerScratch(engine: DemoEngine, { isBroken }: { read
         text.replace('home-server:', `${name}/home-server:`),
       );
     await docker('network', 'create', name);
-    await docker(
-      ...['run', '-d', '--name', `${name}-web`, '--network', name, '-p', `127.0.0.1:${port}:8080`],
-      ...['-v', `${join(root, 'data')}:/data`, '-e', 'TITLE=Our home', '--memory', '64m', '--restart', 'unless-stopped'],
-      `${name}/home-server:0.1.0`,
-    );
+    const settings = `-p 127.0.0.1:${port}:8080 -e TITLE=home --memory 64m --restart unless-stopped`.split(' ');
+    const mount = `${join(root, 'data')}:/data`;
+    await docker('run', '-d', '--name', `${name}-web`, '--network', name, '-v', mount, ...settings, `${name}/home-server:0.1.0`);
     const env = { ...process.env, ...engine.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}` };
     const health = () => healthOf(port);
     await untilWell(health);
