@@ -2,6 +2,7 @@
 // and comes further each time.
 import type { Ports } from '../src/model/ports.ts';
 import type { RunRecord } from '../src/model/run.ts';
+import { isPin } from './images.ts';
 
 interface Progress {
   /** Whatever tells one state of the run's work from another. */
@@ -28,8 +29,12 @@ export async function attemptsWithoutProgress(
   return attempts - ((await progressOf(journal, id))?.attempts ?? 0);
 }
 
-/** Of all effects this one changes nothing of the installation. */
-export function isProgress(effect: { readonly key: string }): boolean {
+/** Of all effects these change nothing of the installation. */
+export function changesNothing(effect: { readonly key: string }): boolean {
+  return isProgress(effect) || isPin(effect);
+}
+
+function isProgress(effect: { readonly key: string }): boolean {
   return effect.key === key;
 }
 

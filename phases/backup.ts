@@ -4,6 +4,7 @@
 import { failuresOf } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
+import { replacementsOf } from './images.ts';
 import { restartServices } from './restart.ts';
 import { rememberServices, stopServices } from './stopping.ts';
 
@@ -61,9 +62,10 @@ export async function backupOfRun({ journal }: Pick<Ports, 'journal'>, runId: st
   return backups.find((record) => record.runId === runId && record.verified) ?? null;
 }
 
-/** Whether a step of the run may have changed anything: its intent comes before its effect. */
+/** Whether a step of the run may have changed anything, or a new container: the intent comes before the effect. */
 export async function hasBegunSteps({ journal }: Pick<Ports, 'journal'>, runId: string): Promise<boolean> {
-  return (await journal.stepRecords(runId)).some(({ attempts }) => attempts > 0);
+  const hasBegun = (await journal.stepRecords(runId)).some(({ attempts }) => attempts > 0);
+  return hasBegun || (await replacementsOf({ journal }, runId)) !== null;
 }
 
 // A run that is taken up more often than this without coming to its steps is given up before.

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { freeDisk, freeMemory, hasCommand, whyNotWritable } from '../src/discover/host-facts.ts';
 import type { Config } from '../src/model/config.ts';
 import { failure, failuresOf, type Failure } from '../src/model/failure.ts';
-import { stepsOf, type Finding, type FindingLevel, type Plan, type Transition } from '../src/model/plan.ts';
+import { imagesOf, stepsOf, type Finding, type FindingLevel, type Plan, type Transition } from '../src/model/plan.ts';
 import type { Ports } from '../src/model/ports.ts';
 import type { AppliedStep } from '../src/model/run.ts';
 import { waitsFor } from '../src/model/service-order.ts';
@@ -24,14 +24,15 @@ export interface PreflightFacts {
 const workingBytes = 32 * 1024 * 1024;
 
 export async function preflight(
-  ports: Pick<Ports, 'databases' | 'services' | 'backups'>,
+  ports: Pick<Ports, 'databases' | 'services' | 'images' | 'backups'>,
   facts: PreflightFacts,
 ): Promise<readonly Finding[]> {
   const { plan, config } = facts;
-  const [databases, services, circles] = await Promise.all([
+  const [databases, services, circles, images] = await Promise.all([
     ports.databases.check(),
     requiredServices(ports, plan, config),
     serviceCircles(ports, config),
+    ports.images.findings(imagesOf(plan)),
   ]);
   const findings = [
     ...facts.known,
@@ -41,10 +42,10 @@ export async function preflight(
     ...interpreters(plan, config),
     ...services,
     ...circles,
+    ...images,
     ...databases,
     ...editedSteps(facts),
     ...irreversibleSteps(plan),
-    ...plan.transitions.flatMap(notYetSupported),
     ...unprovenKeys(ports),
     ...notYetSupportedConfig(config),
   ];
@@ -169,8 +170,4 @@ function notYetSupportedConfig({ notify, verify }: Config): readonly Finding[] {
     ...probes.map(({ name, kind }) => finding('block', failure('PROBE_KIND_UNSUPPORTED', { probe: name, kind }))),
     ...(notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))]),
   ];
-}
-
-function notYetSupported({ id, images }: Transition): readonly Finding[] {
-  return Object.keys(images).length === 0 ? [] : [finding('block', failure('IMAGES_NOT_SUPPORTED', { transition: id }))];
 }

@@ -2,11 +2,12 @@
 // Given the plan and what the services were before; promises that each one is a new process and stays well. Only what ran before is started.
 import { UpgradeError } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
-import type { Ports, RunContext, ServiceState } from '../src/model/ports.ts';
+import type { Images, Ports, Replacements, RunContext, ServiceState } from '../src/model/ports.ts';
 import type { ServiceReport } from '../src/model/run.ts';
 import type { ServiceConfig } from '../src/model/config.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { checkNotCancelled } from './cancelling.ts';
+import { planReplacements, replacementsOf } from './images.ts';
 import { inOrder } from './in-order.ts';
 import { startOrder } from './stopping.ts';
 
@@ -14,12 +15,14 @@ type Needs = Pick<Ports, 'journal' | 'events' | 'services'>;
 /** A restore by hand has both too. */
 type Run = Pick<RunContext, 'id' | 'config'>;
 
-export async function restart(ports: Needs, run: RunContext): Promise<void> {
+export async function restart(ports: Needs & Pick<Ports, 'images'>, run: RunContext): Promise<void> {
   const named = servicesToRestart(stepsOf(run.plan), run.config);
   const stopped = Object.values(run.config.services).filter(({ stopDuringUpgrade }) => stopDuringUpgrade);
   // Steps may have changed unit files, and with them what comes after what.
   await ports.services.reload(Object.values(run.config.services), run.signal);
-  await restartServices(ports, run, new Set([...named, ...stopped.map(({ name }) => name)]), { key: 'restart', signal: run.signal });
+  const replaced = Object.keys(await planReplacements(ports, run));
+  const wanted = new Set([...named, ...stopped.map(({ name }) => name), ...replaced]);
+  await restartServices(ports, run, wanted, { key: 'restart', signal: run.signal, images: ports.images });
 }
 
 /**
@@ -30,21 +33,58 @@ export async function restartServices(
   ports: Needs,
   run: Run,
   wanted: ReadonlySet<string>,
-  { key, signal }: { readonly key: 'restart' | 'put-back'; readonly signal?: AbortSignal },
+  { key, signal, images }: { readonly key: 'restart' | 'put-back'; readonly signal?: AbortSignal; readonly images?: Images },
 ): Promise<void> {
   const goesOn = key === 'put-back';
   const byName = run.config.services;
   const before = await ports.journal.servicesBefore(run.id);
-  const order = await startOrder(ports, run, [...wanted], { signal, isForced: goesOn });
+  const replacements = (await replacementsOf(ports, run.id)) ?? {};
+  const order = await startOrder(ports, withShared(run, replacements), [...wanted], { signal, isForced: goesOn });
   const turnOver = async (name: string): Promise<void> => {
     const service = byName[name];
     if (service === undefined) return;
     if (signal !== undefined) checkNotCancelled(signal);
-    const report = await restartOne(ports, run, service, before[name], key, signal);
+    const report =
+      images !== undefined && replacements[name] !== undefined
+        ? await recreateOne({ ...ports, images }, run, service, replacements, { beforeRun: before[name], signal })
+        : await restartOne(ports, run, service, before[name], key, signal);
     ports.events.emit({ type: 'service-settled', report });
     if (report.failure !== undefined) throw new UpgradeError([report.failure]);
   };
   await inOrder(order, turnOver, { limit: run.config.parallelRestarts, goesOn });
+}
+
+/** The engine knows who shares whose network by ids, which change while containers are made again: what was recorded counts. */
+function withShared(run: Run, replacements: Replacements): Run {
+  const services = Object.entries(run.config.services).map(([name, service]) => {
+    const shared = (replacements[name]?.after ?? []).filter((other) => !service.after.includes(other));
+    return [name, { ...service, after: [...service.after, ...shared] }];
+  });
+  return { ...run, config: { ...run.config, services: Object.fromEntries(services) } };
+}
+
+/** Its container is made again, which is a restart too. Every attempt asks for it: what is done already is left alone. */
+async function recreateOne(
+  { journal, events, services, images }: Needs & Pick<Ports, 'images'>,
+  run: Run,
+  service: ServiceConfig,
+  replacements: Replacements,
+  { beforeRun, signal }: { readonly beforeRun: ServiceState | undefined; readonly signal: AbortSignal | undefined },
+): Promise<ServiceReport> {
+  const { name } = service;
+  const cancel = signal === undefined ? {} : { signal };
+  const image = replacements[name]?.image.image ?? '';
+  const isStarted = beforeRun?.isRunning === true;
+  const key = `restart:${name}`;
+  if (!(await journal.effects(run.id)).some((known) => known.key === key)) await journal.intend(run.id, key, beforeRun ?? null);
+  events.emit({ type: 'service', service: name, action: 'recreating' });
+  await images.replace(name, replacements, { runId: run.id, isStarted, ...cancel });
+  if (!isStarted) return { name, status: 'not-restarted', durationMs: 0, image, why: 'it did not run before the upgrade' };
+  events.emit({ type: 'service', service: name, action: 'waiting' });
+  // The new container's identity is new whatever the old one's was.
+  const report = { ...(await services.waitUntilWell(service, { before: null, ...cancel })), image };
+  if (report.failure === undefined) await journal.settle(run.id, key, report);
+  return report;
 }
 
 async function restartOne(

@@ -8,10 +8,11 @@ import { stepsOf } from '../src/model/plan.ts';
 import type { BackupRecord, Difference, Ports, RunContext } from '../src/model/ports.ts';
 import type { RestoredPath } from '../src/model/run.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
-import { attemptsWithoutProgress, isProgress } from './attempts.ts';
+import { attemptsWithoutProgress, changesNothing } from './attempts.ts';
 import { backupOfRun, hasBegunSteps } from './backup.ts';
 import { blameFor } from './blame.ts';
 import { judge, type Judge } from './drift.ts';
+import { putContainersBack, replacementsOf } from './images.ts';
 import { restartServices } from './restart.ts';
 import { restoreHasBegun, restoreRefused, revertSteps, type Reverted } from './reverting.ts';
 import { rememberServices, stopServices } from './stopping.ts';
@@ -20,7 +21,8 @@ import { runProbes } from './verify.ts';
 // An effect of its own: a second attempt at the same restore may find the database in place already.
 const replacedDatabase = 'replaced-database';
 
-type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'probes' | 'clock'>;
+type Needs = Pick<Ports, 'journal' | 'events' | 'steps' | 'backups' | 'services' | 'images' | 'probes' | 'clock'>;
+type RestoringPorts = Omit<Needs, 'images'>;
 
 // A machine that dies in every rollback would go on for ever; a person may still ask for one more.
 export const mostAttempts = 25;
@@ -36,6 +38,8 @@ export async function rollback(ports: Needs, run: RunContext, cause: Failure | n
   if (await hasTouchedInstallation(ports, run)) {
     await rememberServices(ports, run);
     await tellFailures(ports, () => stopServices(ports, run));
+    // What a new container writes while its files are put back would be lost, or in the way.
+    await tellFailures(ports, () => putContainersBack(ports, run));
   }
   // Where no step was begun nothing is ours to put back: what differs from the backup was written by people and services since.
   if ((await hasBegunSteps(ports, run.id)) && !(await isProven(ports, run.id))) {
@@ -60,11 +64,11 @@ export async function recordProof({ journal }: Pick<Ports, 'journal'>, runId: st
 }
 
 async function hasTouchedInstallation({ journal }: Needs, run: RunContext): Promise<boolean> {
-  return (await journal.effects(run.id)).some((effect) => !isProgress(effect)) || hasBegunSteps({ journal }, run.id);
+  return (await journal.effects(run.id)).some((effect) => !changesNothing(effect)) || hasBegunSteps({ journal }, run.id);
 }
 
 /** Compares with the manifest, restores what differs, compares again. */
-export async function restoreDifferences(ports: Needs, run: RunContext, reverted: Reverted): Promise<void> {
+export async function restoreDifferences(ports: RestoringPorts, run: RunContext, reverted: Reverted): Promise<void> {
   const backup = await backupOfRun(ports, run.id);
   if (backup === null) {
     const untold = [...reverted.byBackup, ...(reverted.failed === null ? [] : [reverted.failed])];
@@ -106,7 +110,7 @@ async function leaving(
 }
 
 /** A service that ran on may have written to what was set back, too: never without a word. */
-function tellWhatWasLost({ events }: Needs, restored: readonly Difference[], { writers }: Judge): void {
+function tellWhatWasLost({ events }: RestoringPorts, restored: readonly Difference[], { writers }: Judge): void {
   const replaced = restored.filter(({ kind }) => kind !== 'missing').map(({ path: where }) => where);
   if (writers.length === 0 || replaced.length === 0) return;
   const [shown, more] = [replaced.slice(0, 5).join(', '), replaced.length > 5 ? ` and ${replaced.length - 5} more` : ''];
@@ -117,7 +121,7 @@ function tellWhatWasLost({ events }: Needs, restored: readonly Difference[], { w
 }
 
 /** The proof reaches as far as the backup. What nobody undid outside of it may still be there. */
-function tellWhatIsNotProven({ events }: Needs, { config }: RunContext, { failed, byBackup, unclean }: Reverted): void {
+function tellWhatIsNotProven({ events }: RestoringPorts, { config }: RunContext, { failed, byBackup, unclean }: Reverted): void {
   const steps = [...(failed === null ? [] : [failed]), ...byBackup, ...unclean];
   if (config.backup.include === null || steps.length === 0) return;
   events.emit({
@@ -136,7 +140,7 @@ interface Restoring {
 
 /** Gives what is left as it is. */
 async function restore(
-  ports: Needs,
+  ports: RestoringPorts,
   run: RunContext,
   { backup, differences, reverted, judged, isLeft }: Restoring,
 ): Promise<readonly Difference[]> {
@@ -201,9 +205,12 @@ async function putServicesBack(ports: Needs, run: RunContext): Promise<void> {
   const touched = effects.flatMap(({ key }) => (/^(?:stop|restart):/.test(key) ? [key.slice(key.indexOf(':') + 1)] : []));
   // Whoever ran on still has the database open that was replaced: what it writes from now on would be lost.
   if (effects.some(({ key }) => key === replacedDatabase)) touched.push(...Object.keys(run.config.services));
+  const replaced = Object.keys((await replacementsOf(ports, run.id)) ?? {});
   const problems = await failuresOfAll([
     () => putStatesBack(ports, run),
-    async () => restartServices(ports, run, new Set([...named, ...touched, ...(await downSince(ports, run))]), { key: 'put-back' }),
+    () => putContainersBack(ports, run),
+    async () =>
+      restartServices(ports, run, new Set([...named, ...touched, ...replaced, ...(await downSince(ports, run))]), { key: 'put-back' }),
     () => stopWhatDidNotRun(ports, run),
   ]);
   if (problems.length > 0) throw new UpgradeError(problems);

@@ -21,6 +21,7 @@ export const resultDocument = z.object({
       name: z.string(),
       status: z.enum(['healthy', 'unhealthy', 'running', 'stopped', 'not-restarted']),
       durationMs: milliseconds(),
+      image: say('The image that its container was made again with.', z.optional(z.string())),
       failure: z.optional(failure),
     }),
   ),

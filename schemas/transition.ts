@@ -28,7 +28,27 @@ export const transitionFile = exact({
       }),
     ),
   ),
-  images: optional(say('Compose service or container to image reference.', mapOf(text('an image reference'), 'a map of names to images'))),
+  images: optional(
+    say(
+      'Service of upgrade.yaml (of kind docker or compose) to the image that its container is made again with.',
+      mapOf(
+        z.union(
+          [
+            text(),
+            exact({
+              image: say('The name that the image has in the file.', text('an image reference')),
+              file: say(
+                'What "docker save" wrote, below images/ in the transition folder: for hosts that pull nothing.',
+                pattern(/^images\/(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path such as images/web.tar'),
+              ),
+            }),
+          ],
+          'an image reference, or { image, file }',
+        ),
+        'a map of service names to images',
+      ),
+    ),
+  ),
   ladders: optional(say('Ladder to the height that belongs to the new version.', mapOf(count(0), 'a map of ladder names to heights'))),
 });
 

@@ -1,6 +1,6 @@
 // Reads one transition folder: its steps' bytes, its helper files' SHA-256, and everything in it that does not belong there.
 import { hash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
 import type { Finding, Transition, TransitionFile, TransitionHeader } from '../model/plan.ts';
@@ -58,6 +58,7 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
     }
     // Neither executed nor copied, so it cannot do harm either.
     if (isLeftAlone(name)) continue;
+    if (entry.isDirectory() && name === imagesFolder && Object.values(header.images).some(({ file }) => file !== null)) continue;
     if (entry.isDirectory()) folder.problems.push(failure('STRAY_ENTRY', { name, inside: id }, { place: { file } }));
     else if (!entry.isFile() && !entry.isSymbolicLink())
       folder.problems.push(failure('FILE_NOT_PLAIN', { file, kind: 'a device, a pipe or a socket' }, { place: { file } }));
@@ -69,6 +70,7 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
       keep(name, { sha256: read.sha256, bytes: read.bytes });
     }
   }
+  if (!isArchive) folder.problems.push(...imageFileProblems(header, trust));
   const { steps, problems } = readStepNames(id, names, (name) => ({ file: path.join(dir, name) }));
   const raw = steps.flatMap((named): readonly RawStep[] => {
     const forward = bytes.get(named.forwardFile);
@@ -84,6 +86,24 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
     problems: [...folder.problems, ...problems],
     findings: steps.length > 0 ? [] : [emptyTransition(header)],
   };
+}
+
+// Neither copied nor hashed: an image is pinned by its id once it is loaded.
+const imagesFolder = 'images';
+
+/** Whoever may write an image file decides what runs. */
+function imageFileProblems({ dir, images }: TransitionHeader, trust: Trust): readonly Failure[] {
+  return Object.entries(images).flatMap(([service, { file }]) => {
+    if (file === null) return [];
+    const whole = path.join(dir, file);
+    // One that is missing is a problem only where the engine does not have the image: the preflight knows.
+    if (!existsSync(whole)) return [];
+    try {
+      return [path.dirname(whole), whole].flatMap((entry) => ownershipProblems(entry, statSync(entry), trust));
+    } catch (error) {
+      return [failure('IMAGE_FILE_UNUSABLE', { service, file: whole, why: messageOf(error) }, { place: { file: whole } })];
+    }
+  });
 }
 
 /** `_shared.ts`, `_lib/`: what steps import. Not what Python writes while they run. */

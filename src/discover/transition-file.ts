@@ -4,7 +4,7 @@ import { transitionFile, type TransitionText } from '../../schemas/transition.ts
 import type { Config } from '../model/config.ts';
 import { failure, type Failure } from '../model/failure.ts';
 import { nearest } from '../model/nearest.ts';
-import type { TransitionHeader } from '../model/plan.ts';
+import type { ImageSource, TransitionHeader } from '../model/plan.ts';
 import { checkShape } from '../model/schema-problems.ts';
 import { parseSize } from '../model/units.ts';
 import { readYaml, type Located } from '../model/yaml-source.ts';
@@ -70,9 +70,13 @@ function headerOf({ id, from, to }: NamedTransition, dir: string, text: Transiti
       services,
       env,
     },
-    images: text.images ?? {},
+    images: Object.fromEntries(Object.entries(text.images ?? {}).map(([service, source]) => [service, imageSource(source)])),
     ladders: text.ladders ?? {},
   };
+}
+
+function imageSource(text: NonNullable<TransitionText['images']>[string]): ImageSource {
+  return typeof text === 'string' ? { image: text, file: null } : text;
 }
 
 function unknownNames(text: TransitionText, source: Located, of: string, known: KnownNames): readonly Failure[] {

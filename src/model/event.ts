@@ -64,7 +64,21 @@ export type EventBody =
       readonly transient?: true;
     }
   | { readonly type: 'step-survivors'; readonly step: string; readonly survivors: readonly Survivor[] }
-  | { readonly type: 'service'; readonly service: string; readonly action: 'stopping' | 'stopped' | 'starting' | 'restarting' | 'waiting' }
+  | {
+      readonly type: 'image-progress';
+      readonly service: string;
+      readonly image: string;
+      readonly doneBytes: number;
+      readonly totalBytes: number | null;
+      readonly transient: true;
+    }
+  /** The image is there, and this is the one that the run uses. */
+  | { readonly type: 'image-ready'; readonly service: string; readonly image: string; readonly id: string }
+  | {
+      readonly type: 'service';
+      readonly service: string;
+      readonly action: 'stopping' | 'stopped' | 'starting' | 'restarting' | 'recreating' | 'waiting';
+    }
   | { readonly type: 'service-settled'; readonly report: ServiceReport }
   | { readonly type: 'probe-settled'; readonly report: ProbeReport }
   | { readonly type: 'rollback-started'; readonly failure: Failure }

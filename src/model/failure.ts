@@ -2,6 +2,7 @@
 import { backupFailures } from './failures/backup.ts';
 import { cliFailures } from './failures/cli.ts';
 import { configFailures } from './failures/config.ts';
+import { dockerFailures } from './failures/docker.ts';
 import { ladderFailures } from './failures/ladders.ts';
 import { migrationFailures } from './failures/migrations.ts';
 import { postgresFailures } from './failures/postgres.ts';
@@ -43,6 +44,7 @@ export const failures = {
   ...backupFailures,
   ...serviceFailures,
   ...systemdFailures,
+  ...dockerFailures,
 };
 
 export type FailureCode = keyof typeof failures;

@@ -89,6 +89,22 @@ export interface Rung {
   readonly sha256: string;
 }
 
+/** A container image, and where it comes from. */
+export interface ImageSource {
+  readonly image: string;
+  /** Relative to the transition folder: what `docker save` wrote. `null`: a registry. */
+  readonly file: string | null;
+  /** Which one exactly: known for an image that a downgrade goes back to. */
+  readonly id?: string;
+}
+
+/** An image that a transition gives to a service; `file` is absolute. */
+export interface NeededImage extends ImageSource {
+  readonly service: string;
+  /** Who asks for it, for people. */
+  readonly transition: string;
+}
+
 /** What the path is chosen by: a transition without its files and steps. */
 export interface TransitionHeader {
   /** The folder's name, `v0.1.0_to_v0.2.0`. */
@@ -102,7 +118,8 @@ export interface TransitionHeader {
   readonly stop: boolean;
   readonly blocked: string | null;
   readonly requires: Requirements;
-  readonly images: Readonly<Record<string, string>>;
+  /** Service to the image that it gets; in a downgrade the one that it goes back to. */
+  readonly images: Readonly<Record<string, ImageSource>>;
   /** Ladder name to the height that belongs to `to`. */
   readonly ladders: Readonly<Record<string, number>>;
 }
@@ -146,6 +163,18 @@ export interface Finding {
 /** The climbs of a plan, in running order. */
 export function climbsOf(plan: Plan): readonly Climb[] {
   return plan.transitions.flatMap(({ climb }) => climb ?? []);
+}
+
+/** The images that a plan gives to services, in running order; the files are absolute. */
+export function imagesOf(plan: Plan): readonly NeededImage[] {
+  return plan.transitions.flatMap(({ id: transition, dir, images }) =>
+    Object.entries(images).map(([service, { file, ...source }]) => ({
+      ...source,
+      service,
+      file: file === null ? null : `${dir}/${file}`,
+      transition,
+    })),
+  );
 }
 
 /** All steps of a plan, in running order. */

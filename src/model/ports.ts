@@ -3,7 +3,7 @@ import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
 import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
 import type { AcceptedChecksum, LadderBaseline, LadderStep } from './ladder.ts';
-import type { Climb, Finding, Plan } from './plan.ts';
+import type { Climb, Finding, NeededImage, Plan } from './plan.ts';
 import type {
   AppliedStep,
   BackupReport,
@@ -44,6 +44,7 @@ export interface Ports {
   readonly backups: BackupStore;
   readonly databases: Databases;
   readonly services: ServiceControl;
+  readonly images: Images;
   readonly probes: ProbeRunner;
   readonly installation: Installation;
   readonly oldRecords: OldRecords;
@@ -318,6 +319,64 @@ export interface ServiceControl {
     service: ServiceConfig,
     request: { readonly before: ServiceState | null; readonly signal?: AbortSignal },
   ): Promise<ServiceReport>;
+}
+
+/** A container image as the engine knows it: the name that was asked for, and the id that it stood for when the run pinned it. */
+export interface PinnedImage {
+  readonly image: string;
+  readonly id: string;
+}
+
+/** What a container was before it was replaced: enough to find it again, whatever it is called since. */
+export interface ContainerBefore {
+  readonly id: string;
+  readonly name: string;
+  readonly image: PinnedImage;
+  readonly restartPolicy: { readonly Name: string; readonly MaximumRetryCount: number };
+}
+
+/** Compose's file of images: what it held and what it is to hold. */
+export interface ComposeOverride {
+  readonly file: string;
+  readonly before: string | null;
+  readonly after: string;
+  /** The container was what its Compose file says, but for the image. */
+  readonly isCurrent: boolean;
+}
+
+/** One container that a run makes again. */
+export interface Replacement {
+  readonly before: ContainerBefore;
+  readonly image: PinnedImage;
+  /** Services whose network or processes it shares: they come first. */
+  readonly after: readonly string[];
+  /** `null` where the service is none of Compose's. */
+  readonly override: ComposeOverride | null;
+}
+
+export type Replacements = Readonly<Record<string, Replacement>>;
+
+/** Gives services new images, by making their containers again. All that changes something may be repeated at any point after a kill. */
+export interface Images {
+  /** What keeps these images from being used, of all transitions at once. Changes nothing. */
+  findings(images: readonly NeededImage[]): Promise<readonly Finding[]>;
+  /** Pulled, or loaded from its file, where it is not there. */
+  fetch(
+    needed: NeededImage,
+    request: { readonly signal?: AbortSignal; readonly onProgress?: (doneBytes: number, totalBytes: number | null) => void },
+  ): Promise<PinnedImage>;
+  /** What has to be made again for these images: their services' containers, and those that share such a container's network. Changes nothing. */
+  describe(images: Readonly<Record<string, PinnedImage>>): Promise<Replacements>;
+  /** The old container is stopped and kept under another name; the new one is as it was but for the image. */
+  replace(
+    service: string,
+    all: Replacements,
+    request: { readonly runId: string; readonly isStarted: boolean; readonly signal?: AbortSignal },
+  ): Promise<void>;
+  /** The new container goes; the old one is what and as it was, stopped. */
+  putBack(service: string, replacement: Replacement, runId: string): Promise<void>;
+  /** Removes the container that was kept: after the commit. */
+  drop(replacement: Replacement, runId: string): Promise<void>;
 }
 
 export interface ProbeRunner {

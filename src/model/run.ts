@@ -76,6 +76,8 @@ export interface ServiceReport {
   readonly durationMs: number;
   /** Where nothing was done, or not the usual: why. */
   readonly why?: string;
+  /** Its container was made again with this image. */
+  readonly image?: string;
   readonly failure?: Failure;
 }
 

@@ -82,6 +82,9 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         return steps.finished(event);
       case 'step-survivors':
         return steps.survivors(event);
+      case 'image-ready':
+        if (verbosity === 'verbose') screen.line(2, ink.good(marks.done), `image ${event.image} is there`);
+        return;
       case 'service-settled':
         header();
         return serviceLine(screen, event.report);
@@ -107,6 +110,7 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
         return screen.line(2, ink.back(marks.warning), event.message);
       // Told by what comes after them, or by the summary.
       case 'backup-progress':
+      case 'image-progress':
       case 'step-progress':
       case 'service':
       case 'rollback-started':

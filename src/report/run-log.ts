@@ -140,6 +140,8 @@ function headline(event: UpgradeEvent): string {
       return `${event.step} ${event.stream}: ${event.line}`;
     case 'step-finished':
       return `${event.step} ${event.status}${event.failure === undefined ? '' : `: ${event.failure.message}`}`;
+    case 'image-ready':
+      return `image ${event.image} of ${event.service} is ${event.id}`;
     case 'service':
       return `${event.service} ${event.action}`;
     case 'service-settled':

@@ -1,6 +1,5 @@
 // One controller per kind of service, loaded only where a service is of that kind. A new kind is a folder and one case here.
 import type { ServiceConfig } from '../model/config.ts';
-import { fail } from '../model/failure.ts';
 import type { Finding } from '../model/plan.ts';
 import type { Clock, ServiceState } from '../model/ports.ts';
 
@@ -63,7 +62,7 @@ export interface KindOfService<K extends ServiceKind> {
 
 export const serviceKinds = ['command', 'systemd', 'docker', 'compose'] as const satisfies readonly ServiceKind[];
 
-/** Throws SERVICE_KIND_UNSUPPORTED. A switch, because it is what makes the compiler see that the service is of the controller's kind. */
+/** A switch, because it is what makes the compiler see that the service is of the controller's kind. */
 export async function controllerOf(service: ServiceConfig, context: ControllerContext): Promise<ServiceController> {
   switch (service.kind) {
     case 'command':
@@ -71,7 +70,8 @@ export async function controllerOf(service: ServiceConfig, context: ControllerCo
     case 'systemd':
       return (await import('./systemd/kind.ts')).systemd.create(service, context);
     case 'docker':
+      return (await import('./docker/kind.ts')).docker.create(service, context);
     case 'compose':
-      throw fail('SERVICE_KIND_UNSUPPORTED', { service: service.name, kind: service.kind });
+      return (await import('./docker/kind.ts')).compose.create(service, context);
   }
 }

@@ -1,9 +1,7 @@
 // What the preflight can tell of the services without touching them, kind by kind: engines, commands, units, containers.
 import type { Config, ServiceConfig } from '../model/config.ts';
-import { failure } from '../model/failure.ts';
 import type { Finding } from '../model/plan.ts';
 import type { Clock } from '../model/ports.ts';
-import { finding } from './finding.ts';
 import type { ControllerContext, ServiceKind, ServiceOf } from './registry.ts';
 import { serviceKinds } from './registry.ts';
 
@@ -13,7 +11,9 @@ export async function serviceFindings(
   clock: Clock,
 ): Promise<readonly Finding[]> {
   const all = Object.values(services);
-  return (await Promise.all(serviceKinds.map((kind) => findingsOf(kind, all, { root, state, clock })))).flat();
+  const found = (await Promise.all(serviceKinds.map((kind) => findingsOf(kind, all, { root, state, clock })))).flat();
+  // Two kinds may be the same engine's.
+  return found.filter(({ message }, at) => found.findIndex((other) => other.message === message) === at);
 }
 
 async function findingsOf(kind: ServiceKind, all: readonly ServiceConfig[], context: ControllerContext): Promise<readonly Finding[]> {
@@ -24,8 +24,9 @@ async function findingsOf(kind: ServiceKind, all: readonly ServiceConfig[], cont
     case 'systemd':
       return (await import('./systemd/kind.ts')).systemd.findings(all.filter(isOf(kind)), context);
     case 'docker':
+      return (await import('./docker/kind.ts')).docker.findings(all.filter(isOf(kind)), context);
     case 'compose':
-      return all.filter(isOf(kind)).map(({ name }) => finding('block', failure('SERVICE_KIND_UNSUPPORTED', { service: name, kind })));
+      return (await import('./docker/kind.ts')).compose.findings(all.filter(isOf(kind)), context);
   }
 }
 

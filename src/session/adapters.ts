@@ -5,12 +5,16 @@ import type { Config } from '../model/config.ts';
 import type { BackupStore, Clock, Ports } from '../model/ports.ts';
 import { createProbeRunner } from '../probes/probe-runner.ts';
 import { createScrubber } from '../report/scrub.ts';
+import { createImages } from '../services/docker/images.ts';
 import { createServiceControl } from '../services/service-control.ts';
 import { systemClock } from '../system-clock.ts';
 import { openInstallation } from './journals.ts';
 
 /** What can be used without the lock: all of it only reads until it is told to change something. */
-export type ReadingPorts = Pick<Ports, 'backups' | 'databases' | 'services' | 'probes' | 'installation' | 'oldRecords' | 'clock'>;
+export type ReadingPorts = Pick<
+  Ports,
+  'backups' | 'databases' | 'services' | 'images' | 'probes' | 'installation' | 'oldRecords' | 'clock'
+>;
 
 export function createAdapters(config: Config): ReadingPorts {
   const scrub = createScrubber(config.secrets);
@@ -20,6 +24,7 @@ export function createAdapters(config: Config): ReadingPorts {
     backups: createBackups(config, clock),
     databases: createDatabases(config),
     services: createServiceControl({ config, clock, scrub }),
+    images: createImages(config, clock),
     probes: createProbeRunner({ config, clock, scrub }),
     installation: openInstallation(config),
     // Loaded by the few that need it.

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { attemptsWithoutProgress, isProgress, noteProgress } from '../../phases/attempts.ts';
+import { attemptsWithoutProgress, changesNothing, noteProgress } from '../../phases/attempts.ts';
 import { copiesDir } from '../../phases/discovery.ts';
 import type { PreflightVerdict } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
@@ -93,7 +93,7 @@ export async function resumedRun(
     if (journal === null || open === null) throw fail('NO_UNFINISHED_RUN', {});
     const records = await journal.stepRecords(open.id);
     const effects = await journal.effects(open.id);
-    const hasBegun = effects.some((effect) => !isProgress(effect)) || records.some(({ attempts }) => attempts > 0);
+    const hasBegun = effects.some((effect) => !changesNothing(effect)) || records.some(({ attempts }) => attempts > 0);
     return { run: open, records, hasBegunSteps: hasBegun, kept: await journal.frozenPlan(open.id) };
   });
   if (run.outcome === 'stranded' && course !== 'backward') throw fail('RUN_STRANDED', { id: run.id });

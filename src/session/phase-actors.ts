@@ -2,6 +2,7 @@
 import { backup, startAgain } from '../../phases/backup.ts';
 import { commit } from '../../phases/commit.ts';
 import { discovery } from '../../phases/discovery.ts';
+import { fetchImages } from '../../phases/images.ts';
 import { keep } from '../../phases/keeping.ts';
 import { orchestration } from '../../phases/orchestration.ts';
 import { restart } from '../../phases/restart.ts';
@@ -48,7 +49,11 @@ export function phaseActors({ run, events, clock, ports, preflight, canTurnBack 
   const backwards: RunContext = { ...run, signal: new AbortController().signal };
   return {
     preflight: () => told('preflight', preflight),
-    backup: forwards('backup', (open) => backup(open, run)),
+    backup: forwards('backup', async (open) => {
+      // While everything still runs: fetching may take long.
+      await fetchImages(open, run);
+      await backup(open, run);
+    }),
     discovery: forwards('discovery', (open) => discovery(open, run)),
     orchestration: forwards('orchestration', (open) => orchestration(open, run, { canTurnBack })),
     restart: forwards('restart', (open) => restart(open, run)),

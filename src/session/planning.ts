@@ -16,6 +16,7 @@ import { serviceFindings } from '../services/service-findings.ts';
 import { describeModules } from '../steps/describe.ts';
 import type { ReadingPorts } from './adapters.ts';
 import type { AdoptedRecord } from './adopted-records.ts';
+import { withEarlierImages } from './downgrade-images.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
 import type { ClimbOptions } from './ladder-plans.ts';
@@ -65,7 +66,9 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   if (route.kind === 'nothing-to-do') return nothingToDo(config, route.version, graph);
   const read = await readSteps(config, liveGraph, route.ids, route.direction === 'down' ? committed : []);
   if (read.problems.length > 0) throw new UpgradeError(read.problems);
-  const made = makePlan({ ...request, product: config.product, transitions: read.transitions, graph, sha256 });
+  const { transitions, findings: imageFindings } =
+    route.direction === 'down' ? await withEarlierImages(config, read.transitions, { graph, committed }) : { ...read, findings: [] };
+  const made = makePlan({ ...request, product: config.product, transitions, graph, sha256 });
   if (made.kind === 'nothing-to-do') return nothingToDo(config, made.version, graph);
   const heights = committed.map(({ transition, runId }) => ({
     transition,
@@ -77,6 +80,7 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   const estimate = await adapters.backups.estimate(stepsOf(climbed.plan).flatMap((step) => step.backup));
   const findings = [
     ...read.findings,
+    ...imageFindings,
     ...climbed.findings,
     ...targetFindings(made.plan),
     ...made.assumed.map((transition) => finding('warn', failure('DOWNGRADE_ASSUMED', { transition }))),

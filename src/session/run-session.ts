@@ -1,5 +1,6 @@
 // One process's work on one run: lets the machine go through the phases, and records how it ended.
 // Promises a result document for every end that is decided; a run that had to stop undecided stays unfinished, and the reason is thrown.
+import { dropKept } from '../../phases/images.ts';
 import { runMachine } from '../machine/run-machine.ts';
 import type { PreflightVerdict, UpgradeInput } from '../machine/upgrade.machine.ts';
 import type { Config } from '../model/config.ts';
@@ -137,6 +138,8 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
       told,
       outcome === 'committed' ? plan : outcome === 'stopped' ? appliedPart(plan, steps) : undefined,
     );
+    // The commit is durable: nobody will need what was kept for going back.
+    await dropKept({ journal, images: adapters.images, events: bus });
     await prune(journal);
     return told;
   }

@@ -1,13 +1,20 @@
 // What every kind of service controller promises. A new kind adds a member that starts a real service of its kind.
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ServiceConfig } from '../../src/model/config.ts';
 import { controllerOf, serviceKinds, type ServiceController, type ServiceKind } from '../../src/services/registry.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { ctl, makeInstallation } from '../integration/services-command/installation.ts';
+import { startDockerEngine, testWithDocker, type DockerEngine } from '../support/docker-engine.ts';
+import { makeImage } from '../support/docker-images.ts';
+import { testAsRoot } from '../support/needs.ts';
 import { startUserSystemd, testWithSystemd } from '../support/systemd-user.ts';
 import { toolsInside } from '../support/tools-inside.ts';
+
+const testWithCompose = testAsRoot('dockerd', 'docker', 'busybox', 'unshare', 'docker-compose');
 
 const common = { name: 'web', after: [], stopDuringUpgrade: false, timeoutMs: 10_000, stableForMs: 100 };
 const commands = { restart: null, stop: null, start: null, health: null, status: null };
@@ -65,23 +72,46 @@ const members: readonly Member[] = [
       };
     },
   },
+  {
+    kind: 'docker',
+    needs: testWithDocker,
+    async prepare() {
+      const engine = await startDockerEngine();
+      await makeImage(engine, 'web:1');
+      await engine.docker('create', '--name', 'web', '--network', 'none', '--stop-timeout', '2', 'web:1');
+      return containerOf(engine, one.docker);
+    },
+  },
+  {
+    kind: 'compose',
+    needs: testWithCompose,
+    async prepare() {
+      const engine = await startDockerEngine();
+      await makeImage(engine, 'web:1');
+      const file = path.join(path.dirname(engine.socket), 'compose.yaml');
+      writeFileSync(file, 'services:\n  web: { image: "web:1", network_mode: none, stop_grace_period: 2s }\n');
+      await promisify(execFile)('docker-compose', ['--file', file, 'up', '--no-start'], { env: { ...process.env, ...engine.env } });
+      return containerOf(engine, { ...common, kind: 'compose', file, service: 'web' });
+    },
+  },
 ];
 
-test('every kind that is there has a member here', async () => {
-  const present = await Promise.all(serviceKinds.map(async (kind) => ((await isThere(kind)) ? [kind] : [])));
-  expect(members.map(({ kind }) => kind)).toEqual(present.flat());
-});
-
-/** A kind that is not there yet says so. */
-async function isThere(kind: ServiceKind): Promise<boolean> {
-  try {
-    await controllerOf(one[kind], { root: '/', state: '/', clock: systemClock });
-    return true;
-  } catch (error) {
-    expect(String(error)).toMatch(/SERVICE_KIND_UNSUPPORTED/);
-    return false;
-  }
+async function containerOf(engine: DockerEngine, service: ServiceConfig) {
+  const outside = process.env.DOCKER_HOST;
+  process.env.DOCKER_HOST = engine.host;
+  return {
+    controller: await controllerOf(service, { root: '/', state: '/', clock: systemClock }),
+    remove: async () => {
+      if (outside === undefined) delete process.env.DOCKER_HOST;
+      else process.env.DOCKER_HOST = outside;
+      await engine.end();
+    },
+  };
 }
+
+test('every kind has a member here', () => {
+  expect(members.map(({ kind }) => kind)).toEqual(serviceKinds);
+});
 
 describe.each(members)('a controller of kind $kind', ({ needs: test, prepare }) => {
   let controller: ServiceController;

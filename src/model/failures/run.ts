@@ -145,10 +145,6 @@ export const runFailures = {
         : `${steps.length} steps have no backward (${steps.slice(0, 3).join(', ')}${steps.length > 3 ? ' …' : ''}): a failure after them is undone from the backup alone.`,
     hint: `Give ${steps.length === 1 ? 'it a backward if it changes' : 'them a backward if they change'} anything that the backup does not hold.`,
   }),
-  IMAGES_NOT_SUPPORTED: ({ transition }: { transition: string }) => ({
-    message: `${transition} names new container images; this release of Rungs does not recreate containers yet.`,
-    hint: 'Leave "images" out, or recreate the containers in a step.',
-  }),
   PROBE_KIND_UNSUPPORTED: ({ probe, kind }: { probe: string; kind: string }) => ({
     message: `The probe "${probe}" is of the kind ${kind}, which this release of Rungs cannot run yet.`,
     hint: 'Write it as a command probe for now: { command: [bin/check] }.',

@@ -5,7 +5,7 @@ export interface Named {
   readonly service: string;
 }
 
-interface Edge {
+export interface Edge {
   readonly service: string;
   readonly after: string;
   readonly source: string | null;
@@ -24,10 +24,6 @@ export const serviceFailures = {
   SERVICE_CYCLE: ({ edges }: { edges: readonly Edge[] }) => ({
     message: `Services wait for each other in a circle: ${[...edges.map(({ service }) => service), edges[0]?.service ?? ''].join(' → ')}.`,
     hint: `${edges.map(({ service, after, source }) => `${service} comes after ${after} by ${source ?? '"after:" in upgrade.yaml'}`).join('; ')}. Take one of these out.`,
-  }),
-  SERVICE_KIND_UNSUPPORTED: ({ service, kind }: Named & { kind: string }) => ({
-    message: `Service ${service} is of kind "${kind}", which this version of Rungs cannot control yet.`,
-    hint: `Describe it as a command for now: services: { ${service}: { command: { restart: […], health: […] } } }.`,
   }),
   SERVICE_EXECUTABLE_MISSING: ({
     service,

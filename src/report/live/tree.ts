@@ -197,6 +197,10 @@ export function createTree(outlook: Outlook | null): Tree {
               note: `${bytes(event.doneBytes)} of ${bytes(event.totalBytes)}`,
             };
           break;
+        case 'image-progress':
+          if (phase !== null)
+            phase.node.progress = { done: event.doneBytes, total: event.totalBytes, note: `${event.image} ${bytes(event.doneBytes)}` };
+          break;
         case 'backup-verified': {
           const { files, bytes: size, verified } = event.backup;
           if (phase !== null)

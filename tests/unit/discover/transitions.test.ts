@@ -209,10 +209,10 @@ describe('transition.yaml', () => {
     },
     {
       why: 'everything',
-      text: 'requires: { disk: 2GB, memory: 1GB, command: [jq], services: [api], env: [HOME] }\nimages: { api: "registry/api:0.2.0" }\nladders: { main: 23 }',
+      text: 'requires: { disk: 2GB, memory: 1GB, command: [jq], services: [api], env: [HOME] }\nimages: { api: { image: "api:0.2.0", file: images/api.tar } }\nladders: { main: 23 }',
       is: {
         requires: { diskBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, commands: ['jq'], services: ['api'], env: ['HOME'] },
-        images: { api: 'registry/api:0.2.0' },
+        images: { api: { image: 'api:0.2.0', file: 'images/api.tar' } },
         ladders: { main: 23 },
       },
     },

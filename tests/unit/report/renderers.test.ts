@@ -232,7 +232,7 @@ test('findings: what blocks first', () => {
 test('failures, all of them, and harmless for a terminal', () => {
   const evil = { ...stepFailure, message: 'file "\u001b]0;owned\u0007x" is wrong', log: ['\u001b[2Jgone'] };
   const shown = text(renderFailures([...refusedResult.failures, evil]));
-  expect(shown).toContain('/srv/home-server/upgrade.yaml:12:3 · SERVICE_KIND_UNSUPPORTED');
+  expect(shown).toContain('/srv/home-server/upgrade.yaml:12:3 · SERVICE_ACTION_MISSING');
   expect(shown).toContain('/srv/home-server/upgrade.yaml:14 · SERVICE_EXECUTABLE_MISSING');
   expect(shown).toContain('✗ file "x" is wrong');
   expect(shown).not.toContain('\u001b');

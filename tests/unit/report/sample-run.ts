@@ -158,8 +158,8 @@ export const refusedResult: ResultDocument = {
   backup: null,
   failures: [
     failure(
-      'SERVICE_KIND_UNSUPPORTED',
-      { service: 'web', kind: 'docker' },
+      'SERVICE_ACTION_MISSING',
+      { service: 'web', action: 'restart' },
       { place: { file: '/srv/home-server/upgrade.yaml', line: 12, column: 3 } },
     ),
     failure(

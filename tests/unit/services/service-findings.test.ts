@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ServiceConfig } from '../../../src/model/config.ts';
 import { serviceFindings } from '../../../src/services/service-findings.ts';
 import { systemClock } from '../../../src/system-clock.ts';
@@ -17,8 +17,12 @@ beforeEach(async () => {
   await chmod(join(root, 'bin/proxy'), 0o755);
   await writeFile(join(root, 'bin/readme'), 'text');
   await chmod(join(root, 'bin/readme'), 0o644);
+  vi.stubEnv('DOCKER_HOST', `unix://${join(root, 'nowhere.sock')}`);
 });
-afterEach(async () => rm(root, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(root, { recursive: true, force: true });
+});
 
 async function found(...services: readonly ServiceConfig[]) {
   const findings = await serviceFindings(
@@ -54,8 +58,8 @@ test('all that is wrong with all services is told at once', async () => {
     'block SERVICE_ACTION_MISSING Service b has no command to restart it.',
     'block SERVICE_ACTION_MISSING Service b has no command to stop it.',
     expect.stringMatching(/^warn SERVICE_NOT_OBSERVABLE .*\bb\b/),
-    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*web.*"docker"/),
-    expect.stringMatching(/^block SERVICE_KIND_UNSUPPORTED .*jobs.*"compose"/),
+    // One engine, one finding.
+    expect.stringMatching(/^block DOCKER_UNREACHABLE .*nowhere\.sock/),
   ]);
 });
 
