@@ -29,36 +29,12 @@ describe('a container that is made again', () => {
   test('is as it was but for the image', async () => {
     await engine.docker('network', 'create', '--subnet', '10.250.250.0/24', 'back');
     await engine.docker('volume', 'create', 'named');
-    await run(
-      ...['--network-alias', 'www', '--env', 'OWN=mine', '--env', 'COLOUR=old', '--label', 'role=web', '--label', 'made=by hand'],
-      ...[
-        '--volume',
-        'named:/named',
-        '--volume',
-        '/anonymous',
-        '--volume',
-        '/tmp:/host:ro',
-        '--tmpfs',
-        '/scratch',
-        '--publish',
-        '127.0.0.1:18431:80',
-      ],
-      ...['--restart', 'on-failure:3', '--memory', '64m', '--cpu-shares', '512', '--cap-add', 'NET_ADMIN', '--cap-drop', 'MKNOD'],
-      ...['--device', '/dev/null:/dev/void', '--user', '0:0', '--hostname', 'own-host', '--dns', '10.0.0.1', '--add-host', 'db:10.0.0.2'],
-      ...[
-        '--ulimit',
-        'nofile=128',
-        '--log-opt',
-        'max-size=1m',
-        '--stop-signal',
-        'TERM',
-        '--workdir',
-        '/tmp',
-        '--sysctl',
-        'net.core.somaxconn=99',
-      ],
-      ...['--health-cmd', 'test -e /tmp/well', '--health-interval', '300ms', '--init', '--read-only=false', '--group-add', '7', 'web:1'],
-    );
+    const options =
+      '--network-alias www --env OWN=mine --env COLOUR=old --label role=web --volume named:/named --volume /anonymous --volume /tmp:/host:ro ' +
+      '--tmpfs /scratch --publish 127.0.0.1:18431:80 --restart on-failure:3 --memory 64m --cpu-shares 512 --cap-add NET_ADMIN --cap-drop MKNOD ' +
+      '--device /dev/null:/dev/void --user 0:0 --hostname own-host --dns 10.0.0.1 --add-host db:10.0.0.2 --ulimit nofile=128 --log-opt max-size=1m ' +
+      '--stop-signal TERM --workdir /tmp --sysctl net.core.somaxconn=99 --health-interval 300ms --init --group-add 7';
+    await run(...options.split(' '), '--label', 'made=by hand', '--health-cmd', 'test -e /tmp/well', 'web:1');
     await engine.docker('network', 'connect', '--ip', '10.250.250.9', '--alias', 'behind', 'back', 'web');
     await engine.docker('exec', 'web', 'sh', '-c', 'echo precious > /anonymous/file');
     const before = await describeContainer(engine, 'web');
@@ -298,13 +274,13 @@ describe('the engine', () => {
   test('may be restarted in the middle', async () => {
     const home = makeInstallation({ services: service, images: '{ web: "web:2" }' });
     await run('web:1');
-    let restarting: Promise<void> | null = null;
+    const restarting: Promise<void>[] = [];
     const result = await home.run({
       onEvent: (event) => {
-        if (event.type === 'service' && event.action === 'recreating') restarting ??= engine.kill().then(async () => engine.start());
+        if (event.type === 'service' && event.action === 'recreating') restarting.push(engine.kill().then(async () => engine.start()));
       },
     });
-    await restarting;
+    await Promise.all(restarting);
     expect(result.failure).toBeNull();
     expect(mapOf((await engine.inspect('web'))['Config'])['Image']).toBe('web:2');
     expect(await namesIn(engine)).toEqual(['web']);

@@ -116,11 +116,10 @@ describe('the plain reporter', () => {
       ✗ home-server stays at 0.1.0                                               20 ms
         The upgrade to 0.3.0 was refused. Nothing was changed.
 
-      ✗ Service web is of kind "docker", which this version of Rungs cannot control
-        yet.
-        /srv/home-server/upgrade.yaml:12:3 · SERVICE_KIND_UNSUPPORTED
-        → Describe it as a command for now: services: { web: { command: { restart:
-          […], health: […] } } }.
+      ✗ Service web has no command to restart it.
+        /srv/home-server/upgrade.yaml:12:3 · SERVICE_ACTION_MISSING
+        → Add "restart", or "stop" and "start", to services.web.command in
+          upgrade.yaml.
 
       ✗ The restart command of service proxy is "bin/proxy", but there is no such
         file.

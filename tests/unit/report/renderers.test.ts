@@ -219,11 +219,10 @@ test('findings: what blocks first', () => {
       → Install it, make it executable (chmod +x), or correct
         services.proxy.command.restart in upgrade.yaml.
 
-    ! Service web is of kind "docker", which this version of Rungs cannot control
-      yet.
-      /srv/home-server/upgrade.yaml:12:3 · SERVICE_KIND_UNSUPPORTED
-      → Describe it as a command for now: services: { web: { command: { restart:
-        […], health: […] } } }.
+    ! Service web has no command to restart it.
+      /srv/home-server/upgrade.yaml:12:3 · SERVICE_ACTION_MISSING
+      → Add "restart", or "stop" and "start", to services.web.command in
+        upgrade.yaml.
     "
   `);
   expect(renderFindings([])).toEqual(['✓ Nothing stands in the way.']);
