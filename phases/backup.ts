@@ -42,7 +42,11 @@ async function replace(ports: Needs, run: RunContext, known: BackupRecord | null
     });
     return;
   }
-  const record = await create(ports, run);
+  const record = await create(
+    ports,
+    run,
+    (await ports.journal.backups()).filter(({ id }) => id !== known?.id),
+  );
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;
   ports.events.emit({ type: 'backup-verified', backup: { id, path, bytes, files, verified } });
@@ -72,7 +76,7 @@ export async function hasBegunSteps({ journal }: Pick<Ports, 'journal'>, runId: 
 const mostBackups = 20;
 
 /** Under the run's own id, so that whoever finds the archive finds its run. One that is outdated is left there, and the next gets a number. */
-async function create({ backups, events }: Needs, run: RunContext): Promise<BackupRecord> {
+async function create({ backups, events }: Needs, run: RunContext, earlier: readonly BackupRecord[]): Promise<BackupRecord> {
   for (let number = 1; ; number += 1) {
     const id = number === 1 ? run.id : `${run.id}-${number}`;
     try {
@@ -81,6 +85,8 @@ async function create({ backups, events }: Needs, run: RunContext): Promise<Back
         runId: run.id,
         version: run.plan.from,
         extraPaths: [...new Set(stepsOf(run.plan).flatMap((step) => step.backup))],
+        // The one that it takes the place of is no ground to build on.
+        earlier,
         signal: run.signal,
         onProgress: (doneBytes, totalBytes) => events.emit({ type: 'backup-progress', doneBytes, totalBytes, transient: true }),
       });

@@ -10,7 +10,7 @@ import type { ResultDocument, RunRecord } from './model/run.ts';
 import type { Version } from './model/version.ts';
 import type { AdoptOptions, AdoptReport } from './session/adopt.ts';
 import type { ReadingPorts } from './session/adapters.ts';
-import type { KeyOptions, VerifyOptions } from './session/backups.ts';
+import type { CreateOptions, KeyOptions, VerifyOptions } from './session/backups.ts';
 import type { RestoreOptions, RestorePreview } from './session/restores.ts';
 import type { BaselineOptions, BaselineReport } from './session/baseline.ts';
 import type { LadderRequest } from './session/climbs.ts';
@@ -240,9 +240,9 @@ export class UpdateManager {
     return listBackups(this.config);
   }
 
-  async createBackup(options: RunOptions = {}): Promise<BackupRecord> {
+  async createBackup(options: CreateOptions = {}): Promise<BackupRecord> {
     const { createBackup } = await import('./session/backups.ts');
-    return createBackup(this.config, await this.#open(), options.signal);
+    return createBackup(this.config, await this.#open(), options);
   }
 
   /** The newest where no id is given. Throws BACKUP_UNKNOWN, BACKUP_ENCRYPTED, or what is wrong with it. */

@@ -5,15 +5,19 @@ import { digestOf } from '../databases/logical-digest.ts';
 import { integrityProblems, readStill, sidecars } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, messageOf } from '../model/failure.ts';
-import type { EntryOf, Manifest, ManifestEntry } from '../model/manifest.ts';
+import type { EntryOf, ManifestEntry } from '../model/manifest.ts';
 import type { Difference } from '../model/ports.ts';
+import { readAttributes } from './attributes.ts';
 import { hashFile } from './hash-file.ts';
+import type { OpenManifest } from './manifest-file.ts';
+import { comparePaths } from './names.ts';
 import { comparePostgres } from './postgres.ts';
 import type { Scope } from './restore-scope.ts';
-import { scan, type Found } from './scan.ts';
+import type { Found } from './scan.ts';
+import { walk } from './walk.ts';
 
 export interface CompareRequest {
-  readonly manifest: Manifest;
+  readonly manifest: OpenManifest;
   readonly root: string;
   readonly databases: Config['databases'];
   /** Absolute paths that are no part of the installation. */
@@ -42,42 +46,76 @@ export interface Comparison {
 export async function compareTree(request: CompareRequest): Promise<Comparison> {
   const { manifest, root, never, scope, signal } = request;
   const isInScope = (path: string): boolean => scope?.isWanted(path) ?? true;
-  const knownDatabases = manifest.entries.filter(({ type }) => type === 'database').map(({ path }) => path);
-  const { entries, leftovers } = scan({
-    root,
-    sources: manifest.sources,
-    exclude: manifest.exclude,
-    never,
-    knownDatabases,
-    within: scope?.paths ?? null,
-  });
-  const live = new Map(entries.map((found) => [found.path, found]));
-  const inodes = inodeOwners(manifest, live);
+  const knownDatabases: string[] = [];
+  for (const entry of manifest.entries) if (entry.type === 'database') knownDatabases.push(entry.path);
+  const { exclude, sources } = manifest;
+  const { found: live, leftovers } = walk({ root, sources, exclude, never, knownDatabases, within: scope?.paths ?? null });
+  /** Which path of the manifest each live inode with several names belongs to. */
+  const inodes = new Map<string, string>();
   const differences: Difference[] = [];
+  const created = createdFinder();
+  const toLookAt: ManifestEntry[] = [];
+  const madeAt = BigInt(Date.parse(manifest.createdAt)) * 1_000_000n;
 
-  const listed = new Set<string>();
   let compared = 0;
-  for (const entry of manifest.entries) {
+  for (const { entry, found } of together(manifest.entries, live)) {
     signal?.throwIfAborted();
-    listed.add(entry.path);
+    if (entry === null) {
+      const difference = found === null ? null : created(found);
+      if (difference !== null && isInScope(difference.path)) differences.push(difference);
+      continue;
+    }
+    // Hard links belong to the file that they link to. Two files that were two and are one inode now belong to the first, and the second differs.
+    if (entry.type === 'file' && found?.hasOtherNames === true && !inodes.has(inodeOf(found))) inodes.set(inodeOf(found), entry.path);
     if (!isInScope(shownPath(entry))) continue;
     compared += 1;
-    const found = live.get(entry.path);
     if (entry.type === 'postgres') {
       const difference = await comparePostgres(entry, request.databases[entry.name], { id: request.manifest.id, signal });
       if (difference !== null) differences.push({ path: shownPath(entry), ...difference });
     } else if (entry.type === 'special') {
-      if (found !== undefined && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });
-    } else if (found === undefined) {
+      if (found !== null && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });
+    } else if (found === null) {
       differences.push({ path: shownPath(entry), kind: 'missing', why: 'missing' });
     } else {
       const why = await whyDifferent(entry, found, request, inodes);
       if (why.length > 0)
         differences.push({ path: shownPath(entry), kind: 'differs', why: why.join(', '), times: timesOf(entry, found, root) });
+      else if (entry.xattrs !== undefined && BigInt(found.ctime) > madeAt) toLookAt.push(entry);
     }
   }
-  differences.push(...created(entries, listed).filter(({ path }) => isInScope(path)));
+  for (const { path, type } of await withOtherAttributes(toLookAt, root))
+    if (type !== 'special') differences.push({ path, kind: 'differs', why: 'attributes' });
   return { differences, compared, leftovers };
+}
+
+/** What is listed and what is there, path by path. Both are in the order of their paths, so neither is held whole. */
+function* together(
+  entries: Iterable<ManifestEntry>,
+  live: Iterable<Found>,
+): Generator<{ readonly entry: ManifestEntry | null; readonly found: Found | null }, void> {
+  const rest = live[Symbol.iterator]();
+  let next = rest.next();
+  for (const entry of entries) {
+    while (next.done !== true && comparePaths(next.value.path, entry.path) < 0) {
+      yield { entry: null, found: next.value };
+      next = rest.next();
+    }
+    if (next.done !== true && next.value.path === entry.path) {
+      yield { entry, found: next.value };
+      next = rest.next();
+    } else yield { entry, found: null };
+  }
+  for (; next.done !== true; next = rest.next()) yield { entry: null, found: next.value };
+}
+
+/** Those whose attributes, ACLs among them, are not as listed. Where this system cannot tell, none. */
+async function withOtherAttributes(entries: readonly ManifestEntry[], root: string): Promise<readonly ManifestEntry[]> {
+  const present = await readAttributes(entries.map(({ path }) => join(root, path)));
+  if (present === null) return [];
+  return entries.filter(({ path, xattrs = {} }) => {
+    const found = present.get(join(root, path)) ?? {};
+    return Object.entries(xattrs).some(([name, value]) => found[name] !== value && !name.startsWith('security.'));
+  });
 }
 
 /** How a path of the manifest is shown: databases that are no file inside the root by their name. */
@@ -85,18 +123,15 @@ export function shownPath(entry: ManifestEntry): string {
   return entry.type === 'postgres' || (entry.type === 'database' && entry.location !== null) ? `database:${entry.name}` : entry.path;
 }
 
-/** The uppermost paths that the manifest does not list. Sockets and FIFOs come and go with services. */
-function created(entries: readonly Found[], listed: ReadonlySet<string>): readonly Difference[] {
-  const found: Difference[] = [];
+/** Given what the manifest does not list, in order: the uppermost paths of it. Sockets and FIFOs come and go with services. */
+function createdFinder(): (found: Found) => Difference | null {
   let folder: string | null = null;
-  for (const { path, type, database, ctime, birth } of entries) {
-    if (listed.has(path) || type === 'special') continue;
-    if (folder !== null && path.startsWith(`${folder}/`)) continue;
-    const isOutside = database !== null && database.location !== null;
-    found.push({ path: isOutside ? `database:${database.name}` : path, kind: 'created', why: 'created since', times: [ctime, birth] });
+  return ({ path, type, database, ctime, birth }) => {
+    if (type === 'special' || (folder !== null && path.startsWith(`${folder}/`))) return null;
     folder = type === 'dir' ? path : null;
-  }
-  return found;
+    const isOutside = database !== null && database.location !== null;
+    return { path: isOutside ? `database:${database.name}` : path, kind: 'created', why: 'created since', times: [ctime, birth] };
+  };
 }
 
 /** The contents of a database change with its WAL. */
@@ -122,7 +157,7 @@ async function whyDifferent(
   if (entry.type === 'link' && found.target !== entry.target) why.push('link target');
   if (entry.type === 'hardlink' && inodes.get(inodeOf(found)) !== entry.target) why.push('hard link');
   if (entry.type === 'file') {
-    if (inodes.get(inodeOf(found)) !== entry.path) why.push('hard link');
+    if (found.hasOtherNames && inodes.get(inodeOf(found)) !== entry.path) why.push('hard link');
     if (found.size !== entry.size) why.push('size');
     else if (!isUntouched(entry, found, request.written) && (await contentOf(join(request.root, entry.path))) !== entry.sha256)
       why.push('content');
@@ -130,19 +165,6 @@ async function whyDifferent(
   if (entry.type === 'database')
     why.push(...(await whyDatabaseDiffers(entry, entry.location ?? join(request.root, entry.path), request.signal)));
   return why;
-}
-
-/**
- * Which path of the manifest each live inode belongs to: hard links belong to the file that they link to. Two files that were two and are one inode now
- * belong to the first, and the second differs.
- */
-function inodeOwners(manifest: Manifest, live: ReadonlyMap<string, Found>): ReadonlyMap<string, string> {
-  const owners = new Map<string, string>();
-  for (const entry of manifest.entries) {
-    const found = entry.type === 'file' ? live.get(entry.path) : undefined;
-    if (found?.type === 'file' && !owners.has(inodeOf(found))) owners.set(inodeOf(found), entry.path);
-  }
-  return owners;
 }
 
 function inodeOf({ dev, ino }: Found): string {

@@ -1,11 +1,11 @@
 // Reads the contents of any entry of a backup, in whichever archive they lie, and proves them by their SHA-256.
-import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { ContentEntry, ManifestHead } from '../model/manifest.ts';
 import type { KeyRing } from './age/key-ring.ts';
 import { openArchive, type OpenFile } from './archive-file.ts';
 import { createTarReader, expectSame, type TarReader } from './archive-reader.ts';
+import { readProven } from './read-proven.ts';
 
 export interface ContentReader {
   /**
@@ -75,16 +75,4 @@ export function openContents(
       }
     },
   };
-}
-
-/** The body of the entry whose header was just read. Throws a TypeError where it is not what was once read. */
-export async function readProven(reader: TarReader, entry: ContentEntry, sink: (piece: Buffer, at: number) => void): Promise<void> {
-  const hash = createHash('sha256');
-  let at = 0;
-  await reader.body(entry.size, (piece) => {
-    hash.update(piece);
-    sink(piece, at);
-    at += piece.length;
-  });
-  if (hash.digest('hex') !== entry.sha256) throw new TypeError(`the contents of "${entry.path}" are not those that were read`);
 }

@@ -1,7 +1,11 @@
 // Takes tar bytes and appends them to a file as independent zstd frames, compressed beside each other and written in order; memory stays flat.
-// Frames start at known places, so a file that changed while being read can be taken back, and one file can be fetched without reading the rest.
-import type { WritableFile } from './age/encrypted-file.ts';
-import { createFramePacker, type FrameCodec } from './frame-codec.ts';
+// Each is unpacked again and held against what went in; what is on disk is read back behind the writing. Frames start at known places, so a file that
+// changed while being read can be taken back, and one file can be fetched without reading the rest.
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import type { ReadableFile, WritableFile } from './age/encrypted-file.ts';
+import { createFramePacker, createFrameUnpacker, type FrameCodec } from './frame-codec.ts';
+import { createReadBack } from './read-back.ts';
 
 /** Bytes of the archive and of the tar. */
 export type Frame = readonly [bytes: number, tarBytes: number];
@@ -15,37 +19,48 @@ export interface FrameWriter {
   append(bytes: Buffer): Promise<void>;
   /** Ends the present frame, if anything is in it. */
   cut(): Promise<void>;
-  /** A place to come back to. */
+  /** A place to come back to; only the latest is one. */
   mark(): Promise<Mark>;
   rewind(mark: Mark): Promise<void>;
-  /** Everything is in the file when it resolves. */
-  finish(): Promise<{ readonly frames: readonly Frame[]; readonly bytes: number; readonly tarBytes: number }>;
+  /** `end` puts the file on disk, and gives what it is read back from. Everything is there when it resolves. Rejects with a TypeError where that is not what was written. */
+  finish(end: () => Promise<ReadableFile>): Promise<WrittenArchive>;
   /** Waits until nothing touches the file any more, whatever failed, and gives the memory back. */
   settle(): Promise<void>;
 }
 
+export interface WrittenArchive {
+  readonly frames: readonly Frame[];
+  readonly bytes: number;
+  readonly tarBytes: number;
+  /** Of the bytes that were read back. */
+  readonly sha256: string;
+}
+
 export interface Mark {
   readonly frames: number;
-  readonly bytes: number;
   readonly tarBytes: number;
 }
 
 export const frameSize = 2 << 20;
 /** Frames that are filled, packed and written at one time. */
-const slots = 3;
+const slots = 4;
 
 interface Slot {
   readonly packer: FrameCodec;
+  readonly unpacker: FrameCodec;
   readonly tar: Buffer;
   readonly packed: Buffer;
+  readonly unpacked: Buffer;
   job: Promise<number>;
   tarBytes: number;
 }
 
-export function createFrameWriter(file: WritableFile): FrameWriter {
+/** `behind`: the same file, where it can be read while it is being written. */
+export function createFrameWriter(file: WritableFile, behind: FileHandle | null): FrameWriter {
   const free: Slot[] = Array.from({ length: slots }, createSlot);
   const queue: Slot[] = [];
   const frames: Frame[] = [];
+  const readBack = createReadBack(behind);
   let present = free.pop() ?? createSlot();
   let filled = 0;
   let sealed = 0;
@@ -55,16 +70,18 @@ export function createFrameWriter(file: WritableFile): FrameWriter {
     const slot = queue.shift();
     if (slot === undefined) return;
     const length = await slot.job;
-    for (let done = 0; done < length;) done += (await file.write(slot.packed, done, length - done, bytes + done)).bytesWritten;
+    const packed = slot.packed.subarray(0, length);
+    for (let done = 0; done < length;) done += (await file.write(packed, done, length - done, bytes + done)).bytesWritten;
     bytes += length;
     frames.push([length, slot.tarBytes]);
+    readBack.wrote(length, crc32(packed));
     free.push(slot);
   };
   const cut = async (): Promise<void> => {
     if (filled === 0) return;
     const slot = present;
     slot.tarBytes = filled;
-    slot.job = slot.packer.run(slot.tar.subarray(0, filled), slot.packed);
+    slot.job = packAndUnpack(slot);
     // Awaited later, in order; until then its failure must not count as unnoticed.
     slot.job.catch(() => undefined);
     queue.push(slot);
@@ -95,35 +112,51 @@ export function createFrameWriter(file: WritableFile): FrameWriter {
     cut,
     mark: async () => {
       await cut();
-      await drain();
-      return { frames: frames.length, bytes, tarBytes: sealed };
+      readBack.mark();
+      return { frames: frames.length + queue.length, tarBytes: sealed };
     },
     rewind: async (mark) => {
       filled = 0;
       await drain();
-      await file.truncate(mark.bytes);
       frames.length = mark.frames;
-      bytes = mark.bytes;
+      bytes = frames.reduce((total, [packed]) => total + packed, 0);
       sealed = mark.tarBytes;
+      await readBack.rewind(mark.frames, bytes);
+      await file.truncate(bytes);
     },
-    finish: async () => {
+    finish: async (end) => {
       await cut();
       await drain();
-      return { frames, bytes, tarBytes: sealed };
+      const sha256 = await readBack.finish(await end());
+      return { frames, bytes, tarBytes: sealed, sha256 };
     },
     settle: async () => {
-      await Promise.allSettled(queue.map(({ job }) => job));
-      for (const { packer } of [present, ...free, ...queue]) packer.close();
+      await Promise.allSettled([...queue.map(({ job }) => job), readBack.settle()]);
+      for (const { packer, unpacker } of [present, ...free, ...queue]) {
+        packer.close();
+        unpacker.close();
+      }
     },
   };
 }
 
+/** Unpacked as soon as it is packed, while what went in is still there to be compared. */
+async function packAndUnpack({ packer, unpacker, tar, tarBytes, packed, unpacked }: Slot): Promise<number> {
+  const length = await packer.run(tar.subarray(0, tarBytes), packed);
+  const back = await unpacker.run(packed.subarray(0, length), unpacked);
+  if (back !== tarBytes || !unpacked.subarray(0, back).equals(tar.subarray(0, tarBytes)))
+    throw new TypeError('a part of it does not unpack to what was packed');
+  return length;
+}
+
 function createSlot(): Slot {
-  // zstd adds at most a 256th and its headers to what it cannot make smaller.
   return {
     packer: createFramePacker(),
+    unpacker: createFrameUnpacker(),
     tar: Buffer.allocUnsafeSlow(frameSize),
+    // zstd adds at most a 256th and its headers to what it cannot make smaller.
     packed: Buffer.allocUnsafeSlow(frameSize + (frameSize >> 8) + 1024),
+    unpacked: Buffer.allocUnsafeSlow(frameSize),
     job: Promise.resolve(0),
     tarBytes: 0,
   };

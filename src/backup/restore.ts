@@ -7,6 +7,7 @@ import { UpgradeError, fail, messageOf } from '../model/failure.ts';
 import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
+import { writeAttributes } from './attributes.ts';
 import { compareTree, shownPath, type Written } from './compare.ts';
 import { syncFolders } from './durable.ts';
 import { forgetSwaps, intendSwaps, stagedBefore } from './intents.ts';
@@ -169,6 +170,7 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
   const touched = new Set<string>();
   const aside = { dir: request.asideDir, touched };
   try {
+    await writeAttributes(new Map(contents.flatMap(({ entry, to }) => (entry.xattrs === undefined ? [] : [[to, entry.xattrs]]))));
     await request.begin();
     // What may fail for reasons of its own comes before the first file is changed.
     for (const entry of dumps)
@@ -194,6 +196,16 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
     for (const entry of entries.toReversed()) {
       if (entry.type === 'dir') await named(manifest.id, entry.path, () => setOwnerAndMode(join(root, entry.path), entry, false));
     }
+    await named(manifest.id, root, () =>
+      writeAttributes(
+        new Map(
+          entries.flatMap((entry) => {
+            const isNew = replaced.has(entry.path) && hasContent(entry);
+            return entry.xattrs === undefined || isNew ? [] : [[liveOf(entry, root), entry.xattrs]];
+          }),
+        ),
+      ),
+    );
     await syncAll(touched);
   } finally {
     for (const file of staged.values()) removeStaged(file);
@@ -324,7 +336,7 @@ function typeAt(path: string): 'dir' | 'file' | 'link' | 'special' | null {
 }
 
 function isOnlyRights(why: string | undefined): boolean {
-  return why !== undefined && why.split(', ').every((reason) => reason === 'mode' || reason === 'owner');
+  return why !== undefined && why.split(', ').every((reason) => reason === 'mode' || reason === 'owner' || reason === 'attributes');
 }
 
 async function named<T>(id: string, path: string | (() => string), action: () => T | Promise<T>): Promise<T> {

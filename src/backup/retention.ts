@@ -9,15 +9,14 @@ export interface Retention {
   /** ISO 8601. */
   readonly now: string;
   readonly protectedIds?: ReadonlySet<string> | readonly string[];
-  /** The backups that another one cannot be read without. */
-  readonly needs?: (id: string) => readonly string[];
 }
 
 const dayMs = 86_400_000;
 
 /** Never a protected one, never the newest verified one, never one that a kept one needs. An age that cannot be told keeps a backup. */
 export function toPrune(backups: readonly BackupRecord[], retention: Retention): readonly BackupRecord[] {
-  const { keep, keepDays, now, protectedIds = [], needs = () => [] } = retention;
+  const { keep, keepDays, now, protectedIds = [] } = retention;
+  const needs = new Map(backups.map((backup) => [backup.id, backup.needs ?? []]));
   const kept = new Set(protectedIds);
   for (const { id } of backups.slice(0, Math.max(0, keep))) kept.add(id);
   if (keepDays !== null) {
@@ -27,6 +26,6 @@ export function toPrune(backups: readonly BackupRecord[], retention: Retention):
   const newestGood = backups.find(({ verified }) => verified);
   if (newestGood !== undefined) kept.add(newestGood.id);
   // A set may grow while it is walked: what is needed is looked at in its turn.
-  for (const id of kept) for (const needed of needs(id)) kept.add(needed);
+  for (const id of kept) for (const needed of needs.get(id) ?? []) kept.add(needed);
   return backups.filter(({ id }) => !kept.has(id));
 }

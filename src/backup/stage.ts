@@ -79,7 +79,7 @@ export async function stage({ source, entries, isWhole, signal, onEntry }: Stage
     };
   };
   try {
-    if (isWhole) await verifyBackup(source, source.manifest, { signal, sinkFor });
+    if (isWhole) await verifyBackup(source, source.manifest, { isDeep: true, signal, sinkFor });
     else await readEntries(source, entries, sinkFor, signal);
     if (!isFew) await syncFiles([...staged.values()]);
     return staged;

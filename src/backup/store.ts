@@ -3,12 +3,13 @@ import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
-import type { Manifest } from '../model/manifest.ts';
+import type { Manifest, ManifestEntry, ManifestSource } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
 import { createKeyRing, type KeyRing } from './age/key-ring.ts';
 import { isEncrypted } from './archive-file.ts';
+import { findBasis } from './basis.ts';
 import { compareTree } from './compare.ts';
-import { bytesOf, createBackup, pathsOf, recordOf, removeIfThere, scanAll } from './create.ts';
+import { createBackup, pathsOf, recordOf, removeIfThere } from './create.ts';
 import { syncFolder } from './durable.ts';
 import { exportBackup } from './export.ts';
 import { openManifest, readManifest, verifySealed, type OpenManifest } from './manifest-file.ts';
@@ -21,6 +22,7 @@ import { roomFor } from './room.ts';
 import { realFile, resolveSources } from './sources.ts';
 import type { BackupSource } from './stage.ts';
 import { verifyBackup } from './verify.ts';
+import { weigh } from './weigh.ts';
 
 export interface StoreOptions {
   readonly config: Config;
@@ -38,28 +40,27 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
   const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
 
   const compare: BackupStore['compare'] = async (backup, { paths } = {}) => {
-    const manifest = await readManifest({ ...backup, keys });
+    const manifest = await openManifest({ ...backup, keys });
     const scope = scopeOf(manifest, config.root, paths);
     const { differences, compared } = await compareTree({ manifest, root: config.root, databases: config.databases, never, scope });
     return { differences, compared };
   };
-  const verify = async (backup: BackupRecord, known?: OpenManifest): Promise<void> => {
+  const verify = async (backup: BackupRecord, known?: OpenManifest, isDeep = true): Promise<void> => {
     const manifest = known ?? (await openManifest({ ...backup, keys }));
-    await verifyBackup({ ...backup, keys }, manifest);
+    await verifyBackup({ ...backup, keys }, manifest, { isDeep });
     await verifyDumps({ ...backup, keys }, manifest);
   };
 
   return {
-    estimate: async (extraPaths) => {
-      const found = scanAll(resolveSources(config, extraPaths), { config, never });
-      const sources = resolveSources(config, extraPaths).map(({ path, kind, name }) =>
+    estimate: async (extraPaths, earlier = []) => {
+      const resolved = resolveSources(config, extraPaths);
+      const sources = resolved.map(({ path, kind, name }) =>
         kind === 'database' || kind === 'postgres' ? `database:${name}` : path === '' ? '.' : path,
       );
-      return {
-        sources,
-        bytes: bytesOf(found) + (await sizeOfPostgres(config)),
-        files: found.entries.filter(({ type }) => type === 'file').length,
-      };
+      const { basis } = await findBasis(earlier, { config, id: '' });
+      const { bytes, newBytes, files } = weigh(resolved, { config, never }, basis?.manifest ?? null);
+      const dumps = await sizeOfPostgres(config);
+      return { sources, bytes: bytes + dumps, newBytes: newBytes + dumps, files };
     },
     create: async (request) => {
       const paths = pathsOf(config.backup.dir, request.id, config.backup.recipients.length > 0);
@@ -76,7 +77,7 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
       if (differences.length > 0) throw fail('BACKUP_EXISTS', { id: request.id, path: differences[0]?.path ?? '' });
       return backup;
     },
-    verify: (backup) => verify(backup),
+    verify: (backup, { isDeep = false } = {}) => verify(backup, undefined, isDeep),
     compare,
     restore: async (backup, { differences, paths, isLeft, asideDir, signal, beforeChange }) => {
       const manifest = await readManifest({ ...backup, keys });
@@ -135,19 +136,21 @@ function sourceOf({ id, path }: BackupRecord, manifest: Manifest, keys: KeyRing)
 }
 
 /** A manifest that somebody else wrote must not lead into the state folder, nor to files that the config does not name as a database. */
-function refuseForeignPlaces(manifest: Manifest, config: Config, never: readonly string[], { id, manifest: path }: BackupRecord): void {
+function refuseForeignPlaces(manifest: OpenManifest, config: Config, never: readonly string[], { id, manifest: path }: BackupRecord): void {
   const refuse = (problem: string): Error => fail('BACKUP_CORRUPT', { id, path, problem });
   const databases = new Map(
     Object.entries(config.databases).flatMap(([name, database]) =>
       database.kind === 'sqlite' ? [[name, realFile(database.file)] as const] : [],
     ),
   );
-  for (const entry of [...manifest.sources, ...manifest.entries]) {
+  const refuseForeign = (entry: ManifestSource | ManifestEntry): void => {
     const location = 'location' in entry ? entry.location : null;
     const name = 'name' in entry ? entry.name : null;
     if (location !== null && databases.get(name ?? '') !== location)
       throw refuse(`it holds a database for ${location}, which is none of this installation's`);
     if (location === null && never.some((kept) => isWithin(join(config.root, entry.path), kept)))
       throw refuse(`it holds "${entry.path}", where Rungs keeps its own state`);
-  }
+  };
+  for (const source of manifest.sources) refuseForeign(source);
+  for (const entry of manifest.entries) refuseForeign(entry);
 }

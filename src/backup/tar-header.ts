@@ -9,11 +9,16 @@ export interface TarEntry {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Bytes that follow the header. */
   readonly size: number;
   /** Nanoseconds since 1970. */
   readonly mtime: string;
   /** Of links, hard ones included. */
   readonly target: string;
+  /** Of a file with holes, of which only a map and the pieces follow (GNU sparse format 1.0): its size with them. */
+  readonly realSize?: number | undefined;
+  /** Extended attributes in base64. */
+  readonly xattrs?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface TarHeaders {
@@ -34,7 +39,7 @@ export async function loadTarHeaders(): Promise<TarHeaders> {
 }
 
 function encode(HeaderOf: typeof Header, entry: TarEntry): Buffer {
-  const { path, type, mode, uid, gid, size, target } = entry;
+  const { path, type, mode, uid, gid, size, target, realSize, xattrs = {} } = entry;
   // GNU tar sets the mode of the folder that it extracts into from "./", which is what a root entry means.
   const name = type === 'Directory' ? (path === '' ? './' : `${path}/`) : path;
   const time = BigInt(entry.mtime);
@@ -43,15 +48,24 @@ function encode(HeaderOf: typeof Header, entry: TarEntry): Buffer {
   const fields = { type, mode, uid, gid, size, mtime: new Date(Number(seconds) * 1000), uname: '', gname: '', devmaj: 0, devmin: 0 };
   const needsRecords =
     new HeaderOf({ ...fields, path: name, linkpath: target }).encode(block) || !name.isWellFormed() || !target.isWellFormed();
-  if (needsRecords) {
-    // A name that was cut may end in "/", which readers take for a folder; this one is only for readers that know no records.
-    const short = `${(basename(path) || '.').replace(/[^!-~]/g, '_').slice(0, 90)}${type === 'Directory' ? '/' : ''}`;
-    new HeaderOf({ ...fields, path: short, linkpath: target.replace(/[^!-~]/g, '_').slice(0, 90) }).encode(block.fill(0));
+  // A name that was cut may end in "/", which readers take for a folder; these are only for readers that know no records.
+  const short = `${(basename(path) || '.').replace(/[^!-~]/g, '_').slice(0, 80)}${type === 'Directory' ? '/' : ''}`;
+  if (needsRecords || realSize !== undefined) {
+    const shown = realSize === undefined ? short : `GNUSparseFile.0/${short}`;
+    new HeaderOf({ ...fields, path: shown, linkpath: target.replace(/[^!-~]/g, '_').slice(0, 90) }).encode(block.fill(0));
   }
   const records = [
+    ...(realSize === undefined
+      ? []
+      : [
+          record('GNU.sparse.major', '1'),
+          record('GNU.sparse.minor', '0'),
+          record('GNU.sparse.name', bytesOf(name)),
+          record('GNU.sparse.realsize', String(realSize)),
+        ]),
     ...(needsRecords
       ? [
-          record('path', bytesOf(name)),
+          ...(realSize === undefined ? [record('path', bytesOf(name))] : []),
           ...(target === '' ? [] : [record('linkpath', bytesOf(target))]),
           record('size', String(size)),
           record('uid', String(uid)),
@@ -59,22 +73,25 @@ function encode(HeaderOf: typeof Header, entry: TarEntry): Buffer {
         ]
       : []),
     ...(needsRecords || time % second !== 0n ? [record('mtime', decimal(time))] : []),
+    ...Object.entries(xattrs).map(([key, value]) => record(`${attribute}${key}`, Buffer.from(value, 'base64'))),
   ];
   if (records.length === 0) return block;
   const body = Buffer.concat(records);
-  const before = Buffer.alloc(512);
-  new HeaderOf({
-    path: 'PaxHeader/entry',
-    type: 'ExtendedHeader',
-    mode: 0o600,
-    uid: 0,
-    gid: 0,
-    size: body.length,
-    mtime: new Date(0),
-    uname: '',
-    gname: '',
-  }).encode(before);
-  return Buffer.concat([before, body, Buffer.alloc(padding(body.length)), block]);
+  return Buffer.concat([recordsHeader(HeaderOf, body.length), body, Buffer.alloc(padding(body.length)), block]);
+}
+
+const attribute = 'SCHILY.xattr.';
+const recordsHeaders = new Map<number, Buffer>();
+
+/** They differ in their size alone, and there are few sizes. */
+function recordsHeader(HeaderOf: typeof Header, size: number): Buffer {
+  const known = recordsHeaders.get(size);
+  if (known !== undefined) return known;
+  const block = Buffer.alloc(512);
+  const fields = { path: 'PaxHeader/entry', mode: 0o600, uid: 0, gid: 0, mtime: new Date(0), uname: '', gname: '' };
+  new HeaderOf({ ...fields, type: 'ExtendedHeader', size }).encode(block);
+  if (recordsHeaders.size < 1000) recordsHeaders.set(size, block);
+  return block;
 }
 
 function decode(HeaderOf: typeof Header, block: Buffer, records: ReadonlyMap<string, Buffer>): ReturnType<TarHeaders['decode']> {
@@ -88,7 +105,9 @@ function decode(HeaderOf: typeof Header, block: Buffer, records: ReadonlyMap<str
     const bytes = records.get(key);
     return bytes === undefined ? (plain ?? '') : nameOf(bytes);
   };
-  const name = text('path', header.path);
+  const realSize = records.get('GNU.sparse.realsize');
+  const name = text(realSize === undefined ? 'path' : 'GNU.sparse.name', header.path);
+  const xattrs = attributesIn(records);
   return {
     path: type === 'Directory' ? name.replace(/^\.\/$/, '').replace(/\/$/, '') : name,
     type,
@@ -98,7 +117,19 @@ function decode(HeaderOf: typeof Header, block: Buffer, records: ReadonlyMap<str
     size: Number(text('size', String(header.size ?? 0))),
     mtime: nanoseconds(text('mtime', String(Math.floor((header.mtime?.getTime() ?? 0) / 1000)))),
     target: text('linkpath', header.linkpath),
+    ...(realSize === undefined ? {} : { realSize: Number(realSize.toString('latin1')) }),
+    ...(xattrs === undefined ? {} : { xattrs }),
   };
+}
+
+function attributesIn(records: ReadonlyMap<string, Buffer>): Record<string, string> | undefined {
+  let found: Record<string, string> | undefined;
+  for (const [key, value] of records) {
+    if (!key.startsWith(attribute)) continue;
+    found ??= {};
+    found[key.slice(attribute.length)] = value.toString('base64');
+  }
+  return found;
 }
 
 /** `12 key=value\n`, the length of the whole record first. A value may hold any byte. */

@@ -133,10 +133,12 @@ function addBackups(program: Command, call: Call): void {
       throw fail('COMMAND_MISSING_WORD', { command: nameOf(backup), known: backup.commands.map((known) => known.name()) });
     });
   runs(command(backup, call, 'list', 'all backups'), call, async (flags) => (await actions()).list(flags, call.terminal));
-  runs(command(backup, call, 'create', 'make a backup now'), call, async (flags) => (await actions()).create(flags, call.terminal));
+  const made = command(backup, call, 'create', 'make a backup now').option('--full', 'store everything, whatever earlier backups have');
+  runs(made, call, async (flags) => (await actions()).create(flags, call.terminal));
   const verify = withKeys(command(backup, call, 'verify', 'read a backup whole and compare it with its manifest'))
     .argument('[id]', 'the newest where it is left out')
-    .option('--sealed', 'of an encrypted backup, only whether its files are as they were written: takes no key');
+    .option('--sealed', 'of an encrypted backup, only whether its files are as they were written: takes no key')
+    .option('--deep', 'also read all that it needs of earlier backups; without it they are sampled');
   runs(verify, call, async (flags, [id]) => (await actions()).verify(id, flags, call.terminal));
   const restore = withKeys(command(backup, call, 'restore', 'set the installation, or some paths of it, back to a backup'))
     .argument('<id>')

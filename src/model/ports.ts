@@ -198,6 +198,10 @@ export interface BackupRecord extends BackupReport {
   readonly createdAt: string;
   readonly runId: string | null;
   readonly version: string | null;
+  /** Other backups whose archives it needs; of whole ones, and those of earlier versions of Rungs, none. */
+  readonly needs?: readonly string[];
+  /** What was noticed while it was made. */
+  readonly warnings?: readonly string[];
 }
 
 export interface Difference {
@@ -217,19 +221,27 @@ export interface RestoreReport {
 }
 
 export interface BackupStore {
-  /** Bytes and sources, without writing anything. */
-  estimate(extraPaths: readonly string[]): Promise<{ readonly sources: readonly string[]; readonly bytes: number; readonly files: number }>;
+  /** Sources and bytes, all of them and those that none of the `earlier` backups has; writes nothing. */
+  estimate(
+    extraPaths: readonly string[],
+    earlier?: readonly BackupRecord[],
+  ): Promise<{ readonly sources: readonly string[]; readonly bytes: number; readonly newBytes: number; readonly files: number }>;
   /** Packs, syncs, reads back and compares. A half backup is never left behind under its final name. */
   create(request: {
     readonly id: string;
     readonly runId: string | null;
     readonly version: string | null;
     readonly extraPaths: readonly string[];
+    /** What is recorded, newest first: the newest good one is continued, unless `isFull`. */
+    readonly earlier?: readonly BackupRecord[];
+    readonly isFull?: boolean;
+    /** Whether nothing that is taken can change meanwhile. */
+    readonly isSimultaneous?: boolean;
     readonly signal?: AbortSignal;
     readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   }): Promise<BackupRecord>;
-  /** Reads it whole. Throws BACKUP_CORRUPT with what is wrong. */
-  verify(backup: BackupRecord): Promise<void>;
+  /** Reads its archive whole, and a sample of the archives that it needs of others: all that it needs of them if `isDeep`. Throws BACKUP_CORRUPT with what is wrong. */
+  verify(backup: BackupRecord, options?: { readonly isDeep?: boolean }): Promise<void>;
   /** Of an encrypted backup: whether its files are as they were written, which takes no key; false where it is not encrypted. Throws BACKUP_CORRUPT. */
   verifySealed(backup: BackupRecord): Promise<boolean>;
   /** Remembers which of the keys that were named opens the backup. */

@@ -13,13 +13,21 @@ export async function listBackups(config: Config): Promise<readonly BackupRecord
   return readJournal(config, async (journal) => (await journal?.backups()) ?? []);
 }
 
-export async function createBackup(config: Config, adapters: ReadingPorts, signal?: AbortSignal): Promise<BackupRecord> {
+export interface CreateOptions {
+  /** Stores everything, whatever earlier backups have. */
+  readonly isFull?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export async function createBackup(config: Config, adapters: ReadingPorts, { isFull, signal }: CreateOptions = {}): Promise<BackupRecord> {
   return locked(config, adapters, async (journal) => {
     const record = await adapters.backups.create({
       id: ulid(),
       runId: null,
       version: await adapters.installation.readVersion(),
       extraPaths: [],
+      earlier: await journal.backups(),
+      ...(isFull === undefined ? {} : { isFull }),
       ...(signal === undefined ? {} : { signal }),
     });
     await journal.recordBackup(record);
@@ -36,6 +44,8 @@ export interface KeyOptions {
 export interface VerifyOptions extends KeyOptions {
   /** Only whether the encrypted files are as they were written. */
   readonly isSealed?: boolean;
+  /** Reads also all that it needs of earlier backups' archives; without it these are only sampled. */
+  readonly isDeep?: boolean;
 }
 
 export async function verifyBackup(
@@ -47,7 +57,7 @@ export async function verifyBackup(
   const record = await findBackup(config, id);
   const { backups } = withKeys(config, adapters, options);
   if (options.isSealed === true && (await backups.verifySealed(record))) return record;
-  await backups.verify(record);
+  await backups.verify(record, options);
   await backups.noteProof(record);
   return record;
 }

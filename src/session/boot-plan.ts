@@ -1,10 +1,10 @@
 // The plan of a boot: the way to the highest version with the climbs that its transitions ask for, and before it every ladder that no
 // transition ties to a version, to its top. One plan, so one run with one backup. Reads; writes nothing.
 import type { Config } from '../model/config.ts';
-import { stepsOf } from '../model/plan.ts';
 import { planHash } from '../plan/make-plan.ts';
 import { readTransitionGraph } from '../discover/transitions.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { estimateBackup, noBackup } from './backup-estimate.ts';
 import { climbsToTop } from './climbs.ts';
 import { preparePlan, sha256, type PreparedPlan } from './planning.ts';
 
@@ -23,7 +23,7 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
   const findings = [...climbs.findings, ...versions.findings];
   if (climbs.transitions.length === 0) return { ...versions, findings, imported: climbs.imported };
   const plan = { product: config.product, from: versions.from, to: versions.to, direction: 'up' as const, transitions };
-  const estimate = await adapters.backups.estimate(stepsOf({ ...plan, hash: '' }).flatMap((step) => step.backup));
+  const backup = await estimateBackup(config, adapters, plan);
   return {
     ...plan,
     hash: planHash(plan, sha256),
@@ -31,7 +31,7 @@ export async function prepareBootPlan(config: Config, adapters: ReadingPorts): P
     findings,
     accepted: [],
     imported: climbs.imported,
-    backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
+    backup,
   };
 }
 
@@ -46,6 +46,6 @@ async function standing(config: Config, adapters: ReadingPorts): Promise<Prepare
     findings: [],
     accepted: [],
     imported: [],
-    backup: { sources: [], estimatedBytes: 0 },
+    backup: noBackup,
   };
 }

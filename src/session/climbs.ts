@@ -3,10 +3,11 @@ import { finding } from '../../phases/preflight.ts';
 import type { Config } from '../model/config.ts';
 import { fail, failure } from '../model/failure.ts';
 import type { AcceptedChecksum, LadderBaseline, LadderStep } from '../model/ladder.ts';
-import { stepsOf, type Finding, type Plan, type PlanDirection, type Transition } from '../model/plan.ts';
+import { type Finding, type Plan, type PlanDirection, type Transition } from '../model/plan.ts';
 import { planHash } from '../plan/make-plan.ts';
 import { afterClimb, climbDown } from '../plan/ladder-state.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { estimateBackup } from './backup-estimate.ts';
 import { importFinding, indexImports, type AdoptedRecord } from './adopted-records.ts';
 import { planUpOrFresh } from './fresh.ts';
 import { readJournal } from './journals.ts';
@@ -64,7 +65,7 @@ export async function prepareLadderPlan(config: Config, adapters: ReadingPorts, 
   }
   const direction: PlanDirection = request.kind === 'down' ? 'down' : 'up';
   const plan = { product: config.product, from: installed, to: installed, direction, transitions };
-  const estimate = await adapters.backups.estimate(stepsOf({ ...plan, hash: '' }).flatMap((step) => step.backup));
+  const backup = await estimateBackup(config, adapters, plan);
   return {
     ...plan,
     hash: planHash(plan, sha256),
@@ -72,7 +73,7 @@ export async function prepareLadderPlan(config: Config, adapters: ReadingPorts, 
     findings: climbing.findings,
     accepted: climbing.accepted,
     imported: climbing.imported,
-    backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
+    backup,
   };
 }
 

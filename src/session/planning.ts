@@ -8,13 +8,14 @@ import { readTransitionGraph, readTransitions, type ReadTransitions, type Transi
 import type { Config } from '../model/config.ts';
 import type { AcceptedChecksum } from '../model/ladder.ts';
 import { failure, UpgradeError, type Failure } from '../model/failure.ts';
-import { stepsOf, type Finding, type Plan, type TransitionHeader } from '../model/plan.ts';
+import { type Finding, type Plan, type TransitionHeader } from '../model/plan.ts';
 import { parseVersion, type Version } from '../model/version.ts';
 import { choosePath } from '../plan/choose-path.ts';
 import { makePlan, planHash } from '../plan/make-plan.ts';
 import { serviceFindings } from '../services/service-findings.ts';
 import { describeModules } from '../steps/describe.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { estimateBackup, noBackup, type BackupEstimate } from './backup-estimate.ts';
 import type { AdoptedRecord } from './adopted-records.ts';
 import { withEarlierImages } from './downgrade-images.ts';
 import { readJournal } from './journals.ts';
@@ -32,7 +33,7 @@ export interface PreparedPlan extends Plan {
   /** All transitions there are, for drawing. */
   readonly graph: readonly TransitionHeader[];
   readonly findings: readonly Finding[];
-  readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
+  readonly backup: BackupEstimate;
   /** Checksums of applied steps that somebody accepts with this run. */
   readonly accepted: readonly AcceptedChecksum[];
   /** What indexes say was run before Rungs came, to be recorded with this run. */
@@ -77,7 +78,7 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
   }));
   const { withClimbs } = await import('./climbs.ts');
   const climbed = await withClimbs(config, made.plan, { committed: heights, options, now: adapters.clock.now() });
-  const estimate = await adapters.backups.estimate(stepsOf(climbed.plan).flatMap((step) => step.backup));
+  const backup = await estimateBackup(config, adapters, climbed.plan);
   const findings = [
     ...read.findings,
     ...imageFindings,
@@ -91,7 +92,7 @@ export async function preparePlan(config: Config, adapters: ReadingPorts, option
     findings,
     accepted: climbed.accepted,
     imported: climbed.imported,
-    backup: { sources: estimate.sources, estimatedBytes: estimate.bytes },
+    backup,
   };
 }
 
@@ -107,7 +108,7 @@ export async function findingsFor(config: Config, adapters: ReadingPorts, plan: 
     appliedSteps,
     checksums: appliedChecksums(config.migrations, appliedSteps),
     known: [...plan.findings, ...services],
-    backupBytes: plan.backup.estimatedBytes,
+    backupBytes: plan.backup.newBytes,
   };
   return preflight(adapters, facts);
 }
@@ -145,7 +146,7 @@ function nothingToDo(config: Config, version: Version | null, graph: readonly Tr
     findings: [],
     accepted: [],
     imported: [],
-    backup: { sources: [], estimatedBytes: 0 },
+    backup: noBackup,
   };
 }
 

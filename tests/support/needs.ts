@@ -5,6 +5,9 @@ import { test } from 'vitest';
 /** Debian's package for each command that tests use. */
 const packages: Readonly<Record<string, string>> = {
   busybox: 'busybox-static',
+  getfattr: 'attr',
+  setfacl: 'acl',
+  debugfs: 'e2fsprogs',
   'dbus-daemon': 'dbus',
   docker: 'docker.io',
   'docker-compose': 'docker-compose',

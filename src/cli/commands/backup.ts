@@ -15,11 +15,17 @@ export async function list(flags: CommonFlags, terminal: Terminal): Promise<numb
   return 0;
 }
 
-export async function create(flags: CommonFlags, terminal: Terminal): Promise<number> {
+export interface CreateFlags extends CommonFlags {
+  readonly full?: boolean;
+}
+
+export async function create(flags: CreateFlags, terminal: Terminal): Promise<number> {
   const manager = await openManager(flags, terminal);
-  const record = await untilInterrupted(terminal, (signal) => manager.createBackup({ signal }));
+  const record = await untilInterrupted(terminal, (signal) => manager.createBackup({ signal, isFull: flags.full === true }));
   present(flags, terminal, shown(record), () => [
     `Backup ${record.id}: ${count(record.files, 'file')}, ${bytes(record.bytes)}, read back and found equal.`,
+    ...(record.needs === undefined || record.needs.length === 0 ? [] : [`What has not changed lies in ${record.needs.join(', ')}.`]),
+    ...(record.warnings ?? []),
     record.path,
   ]);
   return 0;
@@ -29,9 +35,15 @@ export interface KeyFlags extends CommonFlags {
   readonly identity?: readonly string[];
 }
 
-export async function verify(id: string | undefined, flags: KeyFlags & { sealed?: boolean }, terminal: Terminal): Promise<number> {
+export async function verify(
+  id: string | undefined,
+  flags: KeyFlags & { sealed?: boolean; deep?: boolean },
+  terminal: Terminal,
+): Promise<number> {
   const isSealed = flags.sealed === true;
-  const record = await (await openManager(flags, terminal)).verifyBackup(id, { isSealed, ...keysOf(flags, terminal) });
+  const record = await (
+    await openManager(flags, terminal)
+  ).verifyBackup(id, { isSealed, isDeep: flags.deep === true, ...keysOf(flags, terminal) });
   present(flags, terminal, shown(record), () => [
     isSealed && record.path.endsWith('.age')
       ? `Backup ${record.id}: its encrypted files are as they were written. What is in them was not looked at.`

@@ -21,8 +21,8 @@ import { build } from 'esbuild';
 import { expect, onTestFinished, test } from 'vitest';
 import { pack } from '../../../src/backup/archive-writer.ts';
 import { createFrameWriter } from '../../../src/backup/frame-writer.ts';
-import { scan } from '../../../src/backup/scan.ts';
 import { loadTarHeaders, type TarEntry } from '../../../src/backup/tar-header.ts';
+import { walk } from '../../../src/backup/walk.ts';
 import { clock } from './clock.ts';
 import { fingerprint, run, scratch, sqlite } from './installation.ts';
 
@@ -129,9 +129,9 @@ test.each([
 ])('a small file that $how while it is read is read again', async ({ change }) => {
   const { dir, root, write } = scratch();
   const file = write('a', 'early');
-  const { entries } = scan({ root, sources: [{ path: 'a', kind: 'tree', name: null, location: null }], exclude: [], never: [] });
+  const { found } = walk({ root, sources: [{ path: 'a', kind: 'tree', name: null, location: null }], exclude: [], never: [] });
   const archive = await open(join(dir, 'archive'), 'w+');
-  const writer = createFrameWriter(archive);
+  const writer = createFrameWriter(archive, archive);
   const headers = await loadTarHeaders();
   let changes = 0;
   // The header is made between the first look at the file and the reading.
@@ -142,9 +142,9 @@ test.each([
       return headers.encode(entry);
     },
   };
-  const packed = await pack({
+  const items = [...found].map((one) => ({ found: one, earlier: null, isUntouched: false, xattrs: undefined, pieces: undefined }));
+  const entries = pack(items, {
     root,
-    entries,
     copies: new Map(),
     headers: meddling,
     writer,
@@ -153,8 +153,10 @@ test.each([
     onBytes: () => undefined,
     settledMs: 0,
   });
+  const packed: unknown[] = [];
+  for await (const entry of entries) packed.push(entry);
   await writer.append(Buffer.alloc(1024));
-  await writer.finish();
+  await writer.finish(async () => archive);
   await writer.settle();
   await archive.close();
   expect(changes).toBe(2);

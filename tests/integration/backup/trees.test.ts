@@ -216,6 +216,88 @@ const kinds: readonly Kind[] = [
     wreck: ({ root }) => unlinkSync(join(root, 'sparse')),
   },
   {
+    kind: 'files with holes at their start, at their end, everywhere, many of them, and none',
+    build: ({ write }) => {
+      const shapes: Readonly<Record<string, readonly number[]>> = {
+        start: [5 << 20],
+        end: [0],
+        everywhere: [],
+        many: Array.from({ length: 400 }, (_, index) => index * 65_536 + 4096),
+        unaligned: [1_000_001, 3_333_333],
+      };
+      for (const [name, places] of Object.entries(shapes)) {
+        const descriptor = openSync(write(`holes/${name}`, ''), 'r+');
+        for (const place of places) writeSync(descriptor, `data at ${place}`, place);
+        ftruncateSync(descriptor, 40 << 20);
+        closeSync(descriptor);
+      }
+      write('holes/none', Buffer.alloc(2 << 20, 'full'));
+    },
+    wreck: ({ root }) => [
+      rmSync(join(root, 'holes/many')),
+      rmSync(join(root, 'holes/start')),
+      rmSync(join(root, 'holes/end')),
+      writeFileSync(join(root, 'holes/everywhere'), 'filled'),
+      truncateSync(join(root, 'holes/unaligned'), 100),
+    ],
+  },
+  {
+    kind: 'extended attributes and ACLs, on names of all kinds',
+    build: ({ root, write }) => {
+      for (const name of ['plain', 'new\nline', 'back\\slash', 'equals=sign', 'é']) {
+        write(`x/${name}`, name);
+        run('setfattr', ['-n', 'user.comment', '-v', `"${name.length} letters"`, join(root, 'x', name)]);
+      }
+      run('setfattr', ['-n', 'user.binary', '-v', '0x00ff0a3d5c', join(root, 'x/plain')]);
+      run('setfattr', ['-n', 'user.empty', join(root, 'x/plain')]);
+      run('setfacl', ['-m', 'u:1234:rw,g:77:r', join(root, 'x/plain')]);
+      mkdirSync(join(root, 'shared'));
+      run('setfacl', ['-m', 'u:1234:rwx,d:u:1234:rwx', join(root, 'shared')]);
+    },
+    wreck: ({ root, write }) => [
+      run('setfattr', ['-x', 'user.comment', join(root, 'x/é')]),
+      run('setfattr', ['-n', 'user.comment', '-v', 'other', join(root, 'x/equals=sign')]),
+      unlinkSync(join(root, 'x/new\nline')),
+      rmSync(join(root, 'x/plain')),
+      write('x/back\\slash', 'changed'),
+      rmSync(join(root, 'shared'), { recursive: true }),
+    ],
+    needsRoot: true,
+  },
+  {
+    kind: 'a folder of 3,000 names, a deep one of 300 levels',
+    build: ({ write }) => {
+      for (let index = 0; index < 3000; index += 1) write(`wide/${index}`, String(index % 10));
+      write(`${'d/'.repeat(300)}bottom`, 'deep');
+    },
+    wreck: ({ root }) => [rmSync(join(root, 'd'), { recursive: true }), rmSync(join(root, 'wide/77'))],
+  },
+  {
+    kind: 'names that sort in ways of their own',
+    build: ({ write }) =>
+      ['a/x', 'a.b', 'a-b/y', 'a b', 'a/.h', 'A/x', 'a0', 'a//z'.replace('//', '/'), 'ab/c'].map((path) => write(path, path)),
+    wreck: ({ root }) => [rmSync(join(root, 'a'), { recursive: true }), rmSync(join(root, 'a.b'))],
+  },
+  {
+    kind: 'files of others that only their owner may read, in folders closed to all',
+    build: ({ root, write }) => {
+      chownSync(write('closed/secret', 's'), 1000, 1000);
+      chmodSync(join(root, 'closed/secret'), 0o400);
+      chmodSync(join(root, 'closed'), 0o000);
+    },
+    wreck: ({ root }) => rmSync(join(root, 'closed'), { recursive: true }),
+    needsRoot: true,
+  },
+  {
+    kind: 'contents that are archives, compressed, and all of one byte',
+    build: ({ dir, root, write }) => {
+      write('zeros', Buffer.alloc(5 << 20));
+      write('text', 'the same line\n'.repeat(100_000));
+      run('tar', ['--zstd', '-cf', join(root, 'inner.tar.zst'), '-C', dir, 'root/text']);
+    },
+    wreck: ({ root }) => [rmSync(join(root, 'zeros')), rmSync(join(root, 'inner.tar.zst'))],
+  },
+  {
     kind: 'types that changed',
     build: ({ root, write }) => {
       write('file-to-folder', 'f');

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, statSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { scan } from '../../../src/backup/scan.ts';
+import { walk } from '../../../src/backup/walk.ts';
 import { resolveSources } from '../../../src/backup/sources.ts';
 import { UpgradeError } from '../../../src/model/failure.ts';
 import { openScratch } from '../../integration/backup/installation.ts';
@@ -30,12 +30,13 @@ test.each([
   { exclude: ['data/c'], left: ['', 'a.log', 'data', 'data/b.log', 'data/cache', 'data/cache/c.log', 'data/keep', 'data/keep/x'] },
 ])('excluding $exclude', ({ exclude, left }) => {
   const root = tree('a.log', 'data/b.log', 'data/cache/c.log', 'data/keep/x');
-  expect(scan({ root, sources: [whole], exclude, never: [] }).entries.map(({ path }) => path)).toEqual(left);
+  expect([...walk({ root, sources: [whole], exclude, never: [] }).found].map(({ path }) => path)).toEqual(left);
 });
 
 test('what a killed restore staged is told and never part of the tree; names that only look like it are', () => {
   const root = tree('.rungs-restore-01ABC-7', 'a/.rungs-restore-B1-0', '.rungs-restore-notes', '.upgrade/journal.db');
-  const { entries, leftovers } = scan({ root, sources: [whole], exclude: [], never: [join(root, '.upgrade')] });
+  const { found, leftovers } = walk({ root, sources: [whole], exclude: [], never: [join(root, '.upgrade')] });
+  const entries = [...found];
   expect(entries.map(({ path }) => path)).toEqual(['', '.rungs-restore-notes', 'a']);
   expect(leftovers.map((path) => path.slice(root.length + 1)).toSorted()).toEqual(['.rungs-restore-01ABC-7', 'a/.rungs-restore-B1-0']);
 });
@@ -78,7 +79,7 @@ test.each([
   const { atime, mtime } = statSync(file);
   writeFileSync(file, 'two');
   utimesSync(file, atime, mtime);
-  expect((await store.compare(backup)).differences).toEqual([{ path: 'a', kind: 'differs', why: 'content' }]);
+  expect((await store.compare(backup)).differences).toMatchObject([{ path: 'a', kind: 'differs', why: 'content' }]);
   const manifest = JSON.parse((await import('node:fs')).readFileSync(backup.manifest, 'utf8'));
   expect(manifest.entries.find(({ path }: { path: string }) => path === 'a').seen !== null).toBe(isBelieved);
 });
