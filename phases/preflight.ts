@@ -164,10 +164,8 @@ function unprovenKeys({ backups }: Pick<Ports, 'backups'>): readonly Finding[] {
 }
 
 /** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
-function notYetSupportedConfig({ notify, verify }: Config): readonly Finding[] {
-  const probes = verify.filter(({ kind }) => kind === 'docker' || kind === 'systemd');
+function notYetSupportedConfig({ notify }: Config): readonly Finding[] {
   return [
-    ...probes.map(({ name, kind }) => finding('block', failure('PROBE_KIND_UNSUPPORTED', { probe: name, kind }))),
     ...(notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))]),
   ];
 }

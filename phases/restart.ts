@@ -2,8 +2,7 @@
 // Given the plan and what the services were before; promises that each one is a new process and stays well. Only what ran before is started.
 import { UpgradeError } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
-import type { Images, Ports, Replacements, RunContext, ServiceState } from '../src/model/ports.ts';
-import type { ServiceReport } from '../src/model/run.ts';
+import type { Images, Ports, Replacements, RunContext, ServiceState, WellReport } from '../src/model/ports.ts';
 import type { ServiceConfig } from '../src/model/config.ts';
 import { servicesToRestart } from '../src/model/service-order.ts';
 import { checkNotCancelled } from './cancelling.ts';
@@ -44,7 +43,7 @@ export async function restartServices(
     const service = byName[name];
     if (service === undefined) return;
     if (signal !== undefined) checkNotCancelled(signal);
-    const report =
+    const { identity: _, ...report }: WellReport =
       images !== undefined && replacements[name] !== undefined
         ? await recreateOne({ ...ports, images }, run, service, replacements, { beforeRun: before[name], signal })
         : await restartOne(ports, run, service, before[name], key, signal);
@@ -70,7 +69,7 @@ async function recreateOne(
   service: ServiceConfig,
   replacements: Replacements,
   { beforeRun, signal }: { readonly beforeRun: ServiceState | undefined; readonly signal: AbortSignal | undefined },
-): Promise<ServiceReport> {
+): Promise<WellReport> {
   const { name } = service;
   const cancel = signal === undefined ? {} : { signal };
   const image = replacements[name]?.image.image ?? '';
@@ -94,23 +93,23 @@ async function restartOne(
   beforeRun: ServiceState | undefined,
   key: string,
   signal: AbortSignal | undefined,
-): Promise<ServiceReport> {
+): Promise<WellReport> {
   const cancel = signal === undefined ? {} : { signal };
   if (beforeRun?.isRunning !== true)
     return { name: service.name, status: 'not-restarted', durationMs: 0, why: 'it did not run before the upgrade' };
   const effect = (await journal.effects(run.id)).find((known) => known.key === `${key}:${service.name}`);
-  if (effect?.isSettled === true && (await services.inspect(service)).isRunning) return effect.outcome as ServiceReport;
+  if (effect?.isSettled === true && (await services.inspect(service)).isRunning) return effect.outcome as WellReport;
   // The identity before tells a real restart from a command that only returned 0. After a kill it is the one that was recorded.
   const now = await services.inspect(service);
   const before = effect === undefined ? now : (effect.intent as ServiceState);
   if (effect === undefined) await journal.intend(run.id, `${key}:${service.name}`, before);
-  const turnOver = async (): Promise<ServiceReport> => {
+  const turnOver = async (): Promise<WellReport> => {
     const { isRunning } = await services.inspect(service);
     events.emit({ type: 'service', service: service.name, action: isRunning ? 'restarting' : 'starting' });
     await (isRunning ? services.restart(service, signal) : services.start(service, signal, beforeRun));
     return wait();
   };
-  const wait = (): Promise<ServiceReport> => {
+  const wait = (): Promise<WellReport> => {
     events.emit({ type: 'service', service: service.name, action: 'waiting' });
     return services.waitUntilWell(service, { before: before.isRunning ? before : null, ...cancel });
   };

@@ -4,8 +4,11 @@ import { failure, UpgradeError } from '../src/model/failure.ts';
 import type { Ports, RunContext } from '../src/model/ports.ts';
 import type { ProbeReport } from '../src/model/run.ts';
 import { checkNotCancelled } from './cancelling.ts';
+import { watchOn } from './soak.ts';
 
-export async function verify(ports: Pick<Ports, 'probes' | 'databases' | 'events'>, run: RunContext): Promise<void> {
+type Needs = Pick<Ports, 'probes' | 'databases' | 'events' | 'services' | 'journal' | 'clock'>;
+
+export async function verify(ports: Needs, run: RunContext): Promise<void> {
   checkNotCancelled(run.signal);
   const [reports, findings] = await Promise.all([runProbes(ports, run, run.signal), ports.databases.check()]);
   for (const finding of findings) ports.events.emit({ type: 'finding', finding });
@@ -15,6 +18,7 @@ export async function verify(ports: Pick<Ports, 'probes' | 'databases' | 'events
     ...findings.filter(({ level }) => level === 'block').map(({ message }) => message),
   ];
   if (wrong.length > 0) throw new UpgradeError([failure('VERIFY_FAILED', { what: wrong }, { phase: 'verify' })]);
+  await watchOn(ports, run);
 }
 
 /** All at once; each is reported as it settles. */

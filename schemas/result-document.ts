@@ -22,6 +22,7 @@ export const resultDocument = z.object({
       status: z.enum(['healthy', 'unhealthy', 'running', 'stopped', 'not-restarted']),
       durationMs: milliseconds(),
       image: say('The image that its container was made again with.', z.optional(z.string())),
+      why: z.optional(say('Where nothing was done, or not the usual.', z.string())),
       failure: z.optional(failure),
     }),
   ),

@@ -117,6 +117,19 @@ const probe = forms([
         body: optional(say('A regular expression that the body matches.', text('a regular expression'))),
       }),
     ),
+    tls: optional(
+      say(
+        'How an https address is trusted.',
+        exact({
+          ca: optional(say("A file of certificates to trust in place of the machine's, relative to the root.", path())),
+          client: optional(
+            say('What we show: certificate and key, relative to the root.', exact({ cert: say('PEM.', path()), key: say('PEM.', path()) })),
+          ),
+          serverName: optional(say('The name that its certificate has to be for.', text('the name of a host'))),
+          insecure: optional(say('Take any certificate. Default: false.', flag())),
+        }),
+      ),
+    ),
     ...everyProbe,
   }),
   exact({

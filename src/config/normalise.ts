@@ -104,7 +104,17 @@ function probeConfig(text: ProbeText, inRoot: InRoot): ProbeConfig {
   const common = { name: text.name, withinMs: ms(text.within, 30_000) };
   if ('http' in text) {
     const { status = 200, json = {}, headers = {}, body = null } = text.expect ?? {};
-    return { ...common, kind: 'http', url: text.http, expect: { status, json, headers, body } };
+    const { ca, client, serverName = null, insecure = false } = text.tls ?? {};
+    const tls =
+      text.tls === undefined
+        ? null
+        : {
+            caFile: ca === undefined ? null : inRoot(ca),
+            client: client === undefined ? null : { certFile: inRoot(client.cert), keyFile: inRoot(client.key) },
+            serverName,
+            isInsecure: insecure,
+          };
+    return { ...common, kind: 'http', url: text.http, expect: { status, json, headers, body }, tls };
   }
   if ('tcp' in text) {
     const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text.tcp) ?? [];

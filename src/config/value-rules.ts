@@ -28,6 +28,9 @@ export function valueRules(context: RuleContext): readonly Failure[] {
     if (probe.kind === 'http') {
       url([...under, 'http'], probe.url, ['http:', 'https:']);
       regexp([...under, 'expect', 'body'], probe.expect.body);
+      const isGiven = context.keysAt([...under, 'tls']).length > 0;
+      if (isGiven && probe.url.startsWith('http:'))
+        wrong([...under, 'http'], probe.url, 'a URL that begins with https://, as "tls" is given');
       for (const pointer of Object.keys(probe.expect.json)) {
         if (!/^(\/([^~/]|~[01])*)*$/.test(pointer)) {
           problems.push(

@@ -113,6 +113,17 @@ interface ProbeCommon {
   readonly withinMs: number;
 }
 
+/** How an https address proves who it is, and we who we are. Files are absolute. */
+export interface TlsConfig {
+  /** Certificates to trust in place of the machine's. */
+  readonly caFile: string | null;
+  readonly client: { readonly certFile: string; readonly keyFile: string } | null;
+  /** The name that its certificate has to be for, where that is not the address's. */
+  readonly serverName: string | null;
+  /** Any certificate will do. */
+  readonly isInsecure: boolean;
+}
+
 export type ProbeConfig = ProbeCommon &
   (
     | {
@@ -126,6 +137,8 @@ export type ProbeConfig = ProbeCommon &
           /** A regular expression that the body matches. */
           readonly body: string | null;
         };
+        /** `null`: as the machine trusts. */
+        readonly tls: TlsConfig | null;
       }
     | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
     | {

@@ -81,6 +81,8 @@ export type EventBody =
     }
   | { readonly type: 'service-settled'; readonly report: ServiceReport }
   | { readonly type: 'probe-settled'; readonly report: ProbeReport }
+  /** Everything was well, and is watched on. */
+  | { readonly type: 'soak-started'; readonly durationMs: number }
   | { readonly type: 'rollback-started'; readonly failure: Failure }
   | { readonly type: 'restored'; readonly restored: RestoredPath }
   | { readonly type: 'drift'; readonly drift: DriftedPath }

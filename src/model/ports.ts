@@ -312,6 +312,9 @@ export interface ServiceEdge {
   readonly source: string | null;
 }
 
+/** With the identity that it was well as. */
+export type WellReport = ServiceReport & { readonly identity?: string };
+
 export interface ServiceControl {
   inspect(service: ServiceConfig, signal?: AbortSignal): Promise<ServiceState>;
   /** Never throws for a service that is not well; it does for an engine that cannot be asked. Over within `limitMs`. */
@@ -330,7 +333,9 @@ export interface ServiceControl {
   waitUntilWell(
     service: ServiceConfig,
     request: { readonly before: ServiceState | null; readonly signal?: AbortSignal },
-  ): Promise<ServiceReport>;
+  ): Promise<WellReport>;
+  /** The last lines that it wrote. Never fails. */
+  lastOutput(service: ServiceConfig): Promise<readonly string[]>;
 }
 
 /** A container image as the engine knows it: the name that was asked for, and the id that it stood for when the run pinned it. */

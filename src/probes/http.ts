@@ -1,6 +1,8 @@
 // Asks an HTTP address and compares status, headers, JSON and body with what is expected.
 // Follows redirects on the same host only, and reads no more than a megabyte.
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
 import { jsonAt } from './json-pointer.ts';
 import type { ProbeContext, ProbeOf } from './registry.ts';
@@ -12,11 +14,14 @@ interface Answer {
   readonly body: string;
 }
 
+type Trust = Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>;
+type AskOptions = Trust & { readonly signal: AbortSignal };
+
 const mostBytes = 1024 * 1024;
 const mostRedirects = 5;
 
-export async function probeHttp({ url, expect }: ProbeOf<'http'>, { signal }: ProbeContext): Promise<string | null> {
-  const answer = await ask(new URL(url), expect.status, signal);
+export async function probeHttp({ url, expect, tls }: ProbeOf<'http'>, { signal }: ProbeContext): Promise<string | null> {
+  const answer = await ask(new URL(url), expect.status, { signal, ...(await trust(tls)) });
   const wrong = [
     ...statusProblems(answer, expect.status),
     ...headerProblems(answer, expect.headers),
@@ -26,10 +31,22 @@ export async function probeHttp({ url, expect }: ProbeOf<'http'>, { signal }: Pr
   return wrong.length === 0 ? null : `${url} ${wrong.join('; ')}`;
 }
 
-async function ask(url: URL, expected: number, signal: AbortSignal): Promise<Answer> {
+/** Read for each attempt: a step, or somebody who mends it, may write them. */
+async function trust(tls: ProbeOf<'http'>['tls']): Promise<Trust> {
+  if (tls === null) return {};
+  const { caFile, client, serverName, isInsecure } = tls;
+  return {
+    ...(caFile === null ? {} : { ca: await readFile(caFile) }),
+    ...(client === null ? {} : { cert: await readFile(client.certFile), key: await readFile(client.keyFile) }),
+    ...(serverName === null ? {} : { servername: serverName }),
+    ...(isInsecure ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+async function ask(url: URL, expected: number, options: AskOptions): Promise<Answer> {
   let at = url;
   for (let hops = 0; ; hops += 1) {
-    const answer = await askOnce(at, signal);
+    const answer = await askOnce(at, options);
     const { location } = answer.headers;
     if (answer.status === expected || answer.status < 300 || answer.status > 399 || location === undefined) return answer;
     const next = new URL(location, at);
@@ -38,13 +55,13 @@ async function ask(url: URL, expected: number, signal: AbortSignal): Promise<Ans
   }
 }
 
-async function askOnce(url: URL, signal: AbortSignal): Promise<Answer> {
+async function askOnce(url: URL, options: AskOptions): Promise<Answer> {
   const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise<Answer>((resolve, reject) => {
     // No agent: a kept connection would lead to the old process, and keep ours alive.
     const asked = request(
       url,
-      { agent: false, signal, headers: { accept: '*/*', 'user-agent': 'rungs', connection: 'close' } },
+      { ...options, agent: false, headers: { accept: '*/*', 'user-agent': 'rungs', connection: 'close' } },
       (response) => {
         readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }), reject);
       },
@@ -75,6 +92,8 @@ function connectionProblem(error: NodeJS.ErrnoException): string {
   if (code === 'ECONNREFUSED') return 'refuses the connection (nothing listens there)';
   if (code === 'ECONNRESET') return 'closed the connection without an answer';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'is not known by that name';
+  if (code !== undefined && (/CERT|SIGNATURE|ISSUER/.test(code) || code === 'ERR_TLS_CERT_ALTNAME_INVALID'))
+    return `shows a certificate that is not trusted: ${error.message}`;
   return `cannot be asked: ${error.message === '' ? (code ?? error.name) : error.message}`;
 }
 

@@ -2,12 +2,14 @@
 // Promises an end by that time (and a second for the last attempt), at least one attempt, and a `detail` that says what was seen and what was expected, without secrets.
 import type { Config, ProbeConfig } from '../model/config.ts';
 import { messageOf } from '../model/failure.ts';
-import type { Clock, ProbeRunner } from '../model/ports.ts';
+import type { Clock, ProbeRunner, ServiceControl } from '../model/ports.ts';
 import type { ProbeReport } from '../model/run.ts';
 import { attempt } from './registry.ts';
 
 export interface ProbeRunnerOptions {
-  readonly config: Pick<Config, 'root' | 'databases'>;
+  readonly config: Pick<Config, 'root' | 'databases' | 'services'>;
+  /** At services, for the probes that ask how one is. */
+  readonly look: ServiceControl['look'];
   readonly clock: Clock;
   readonly scrub: (text: string) => string;
 }
@@ -19,7 +21,7 @@ const backoff = { firstMs: 100, factor: 2, mostMs: 2_000 };
  */
 const attemptMs = { usual: 5_000, least: 1_000 };
 
-export function createProbeRunner({ config, clock, scrub }: ProbeRunnerOptions): ProbeRunner {
+export function createProbeRunner({ config, look, clock, scrub }: ProbeRunnerOptions): ProbeRunner {
   async function run(probe: ProbeConfig, signal?: AbortSignal): Promise<ProbeReport> {
     const started = clock.monotonic();
     const deadline = started + probe.withinMs;
@@ -37,7 +39,6 @@ export function createProbeRunner({ config, clock, scrub }: ProbeRunnerOptions):
       const limitMs = Math.max(attemptMs.least, Math.min(deadline - clock.monotonic(), share));
       const seen = await once(probe, limitMs, signal);
       if (seen === null) return settled('passed', attempts);
-      if (seen === undefined) return settled('failed', 0, `probes of kind "${probe.kind}" cannot be run by this version of Rungs yet`);
       const now = clock.monotonic();
       if (now >= deadline) return settled('failed', attempts, seen);
       // The last attempt is made at the deadline, not some time before it.
@@ -45,11 +46,11 @@ export function createProbeRunner({ config, clock, scrub }: ProbeRunnerOptions):
     }
   }
 
-  async function once(probe: ProbeConfig, limitMs: number, signal: AbortSignal | undefined): Promise<string | null | undefined> {
+  async function once(probe: ProbeConfig, limitMs: number, signal: AbortSignal | undefined): Promise<string | null> {
     const timeout = AbortSignal.timeout(Math.ceil(limitMs));
     const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
     try {
-      return await attempt(probe, { config, signal: both, limitMs });
+      return await attempt(probe, { config, look, signal: both, limitMs });
     } catch (error) {
       return timeout.aborted ? `no answer within ${(limitMs / 1000).toFixed(1)} s` : messageOf(error);
     }

@@ -15,11 +15,11 @@ export function findingLine(screen: Screen, { level, message, hint }: Finding): 
   if (level === 'warn') for (const one of hanging('    ', hint, columns)) screen.print(ink.quiet(one));
 }
 
-export function serviceLine(screen: Screen, { name, status, durationMs, failure }: ServiceReport): void {
+export function serviceLine(screen: Screen, { name, status, durationMs, why, failure }: ServiceReport): void {
   const { ink } = screen;
   const state = status === 'not-restarted' ? (failure === undefined ? 'left alone' : 'not restarted') : status;
   const mark = failure !== undefined ? ink.bad(marks.failed) : status === 'not-restarted' ? ink.quiet(marks.note) : ink.good(marks.done);
-  screen.line(2, mark, `${name}  ${ink.quiet(state)}`, durationMs);
+  screen.line(2, mark, `${name}  ${ink.quiet(why === undefined ? state : `${state}: ${why}`)}`, durationMs);
   if (failure?.log !== undefined) screen.output(4, failure.log.slice(-shownOutput));
 }
 

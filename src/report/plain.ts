@@ -2,7 +2,7 @@
 // Quiet prints that end only where something is wrong; verbose prints every line of the steps' output.
 import type { UpgradeEvent } from '../model/event.ts';
 import type { PhaseName } from '../model/run.ts';
-import { bytes, count, marks, wayOf } from './layout.ts';
+import { bytes, count, duration, marks, wayOf } from './layout.ts';
 import type { Ink } from './layout.ts';
 import type { Output } from './output.ts';
 import { findingLine, probeLine, restoredLine, serviceLine } from './plain-checks.ts';
@@ -91,6 +91,9 @@ export function createPlainReporter({ output, ink, verbosity, scrub = asItIs }: 
       case 'probe-settled':
         header();
         return probeLine(screen, event.report);
+      case 'soak-started':
+        header();
+        return screen.line(2, ink.quiet(marks.going), `all well so far: watched for ${duration(event.durationMs)}`);
       case 'restored':
         // The summary lists them; here their count is enough.
         if (verbosity !== 'verbose') return;

@@ -22,8 +22,6 @@ export interface ServiceController {
   readonly isObservable: boolean;
   /** Restores what starting and stopping do not, from `before.kept`. Safe to repeat. */
   putBack?(before: ServiceState, signal?: AbortSignal): Promise<void>;
-  /** Makes the engine read again what was changed on disk. Safe to repeat. */
-  reload?(signal?: AbortSignal): Promise<void>;
   /**
    * Calls `onEvent` whenever the engine tells that the service may have changed, until `signal` is aborted. May end, or never call: the
    * service is looked at now and then all the same.
@@ -58,6 +56,8 @@ export interface KindOfService<K extends ServiceKind> {
   readonly create: (service: ServiceOf<K>, context: ControllerContext) => ServiceController;
   /** What speaks against controlling these services, and what is to be known of the engine behind them. All at once; reads only, starts nothing. */
   readonly findings: (services: readonly ServiceOf<K>[], context: ControllerContext) => Promise<readonly Finding[]>;
+  /** Makes their engine read again what was changed on disk. Safe to repeat. */
+  readonly reload?: (services: readonly ServiceOf<K>[], context: ControllerContext, signal?: AbortSignal) => Promise<void>;
 }
 
 export const serviceKinds = ['command', 'systemd', 'docker', 'compose'] as const satisfies readonly ServiceKind[];
@@ -74,4 +74,10 @@ export async function controllerOf(service: ServiceConfig, context: ControllerCo
     case 'compose':
       return (await import('./docker/kind.ts')).compose.create(service, context);
   }
+}
+
+/** Engines that keep what they read from disk. */
+export async function reloadEngines(services: readonly ServiceConfig[], context: ControllerContext, signal?: AbortSignal): Promise<void> {
+  const units = services.filter((service) => service.kind === 'systemd');
+  if (units.length > 0) await (await import('./systemd/kind.ts')).systemd.reload?.(units, context, signal);
 }

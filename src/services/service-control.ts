@@ -5,7 +5,7 @@ import { UpgradeError } from '../model/failure.ts';
 import type { Failure } from '../model/failure.ts';
 import type { Clock, ServiceControl, ServiceEdge } from '../model/ports.ts';
 import { lookAt } from './look.ts';
-import { controllerOf } from './registry.ts';
+import { controllerOf, reloadEngines } from './registry.ts';
 import type { EngineOrdering, ServiceController } from './registry.ts';
 import { waitUntilWell } from './wait-until-well.ts';
 
@@ -19,10 +19,11 @@ export interface ServiceControlOptions {
 const orderingMs = 10_000;
 
 export function createServiceControl({ config, clock, scrub }: ServiceControlOptions): ServiceControl {
+  const context = { root: config.root, state: config.state, clock };
   // One for each service, so that a controller may keep what it knows of its engine.
   const made = new Map<ServiceConfig, Promise<ServiceController>>();
   const controller = (service: ServiceConfig): Promise<ServiceController> => {
-    const known = made.get(service) ?? controllerOf(service, { root: config.root, state: config.state, clock });
+    const known = made.get(service) ?? controllerOf(service, context);
     made.set(service, known);
     return known;
   };
@@ -32,13 +33,15 @@ export function createServiceControl({ config, clock, scrub }: ServiceControlOpt
     hint: scrub(failure.hint),
     ...(failure.log === undefined ? {} : { log: failure.log.map(scrub) }),
   });
-  const guarded = async <T>(service: ServiceConfig, work: (of: ServiceController) => Promise<T>): Promise<T> => {
+  const scrubbing = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      return await work(await controller(service));
+      return await work();
     } catch (error) {
       throw error instanceof UpgradeError ? new UpgradeError(error.failures.map(scrubbed), { cause: error }) : error;
     }
   };
+  const guarded = <T>(service: ServiceConfig, work: (of: ServiceController) => Promise<T>): Promise<T> =>
+    scrubbing(async () => work(await controller(service)));
 
   return {
     inspect: (service, signal) => guarded(service, (of) => of.inspect(signal)),
@@ -46,9 +49,7 @@ export function createServiceControl({ config, clock, scrub }: ServiceControlOpt
     stop: (service, signal) => guarded(service, (of) => of.stop(signal)),
     start: (service, signal, before) => guarded(service, (of) => of.start(signal, before)),
     putBack: (service, before, signal) => guarded(service, async (of) => of.putBack?.(before, signal)),
-    async reload(services, signal) {
-      for (const service of services) await guarded(service, async (of) => of.reload?.(signal));
-    },
+    reload: (services, signal) => scrubbing(() => reloadEngines(services, context, signal)),
     look: (service, limitMs, signal) =>
       guarded(service, async (of) => {
         const sight = await lookAt(of, limitMs, signal);
@@ -66,6 +67,13 @@ export function createServiceControl({ config, clock, scrub }: ServiceControlOpt
           return after === undefined || after === service.name ? [] : [{ service: service.name, after, source }];
         }),
       ]);
+    },
+    lastOutput: async (service) => {
+      const lines = await controller(service).then(
+        (of) => of.lastOutput(),
+        () => [],
+      );
+      return lines.map(scrub);
     },
     async waitUntilWell(service, { before, signal }) {
       const report = await waitUntilWell(await controller(service), service, { before, signal, clock });

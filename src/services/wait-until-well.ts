@@ -3,7 +3,7 @@
 import type { ServiceConfig } from '../model/config.ts';
 import { failure, failuresOf } from '../model/failure.ts';
 import type { Failure } from '../model/failure.ts';
-import type { Clock, ServiceState } from '../model/ports.ts';
+import type { Clock, ServiceState, WellReport } from '../model/ports.ts';
 import type { ServiceReport } from '../model/run.ts';
 import { cancelled } from './cancelled.ts';
 import type { Health, ServiceController } from './registry.ts';
@@ -39,7 +39,7 @@ export async function waitUntilWell(
   controller: ServiceController,
   service: ServiceConfig,
   { before, signal, clock }: Watch,
-): Promise<ServiceReport> {
+): Promise<WellReport> {
   const started = clock.monotonic();
   const deadline = started + service.timeoutMs;
   const report = async (status: ServiceReport['status'], problem?: Failure, log?: readonly string[]): Promise<ServiceReport> => ({
@@ -56,7 +56,7 @@ export async function waitUntilWell(
     bell.silence();
   }
 
-  async function watch(): Promise<ServiceReport> {
+  async function watch(): Promise<WellReport> {
     let spell: Spell | null = null;
     let spells = 0;
     let lastSpell: { readonly lastedMs: number; readonly endedAt: number } | null = null;
@@ -77,7 +77,10 @@ export async function waitUntilWell(
         if (spell !== null) spells += 1;
       }
       if (sight.state === 'well' && spell !== null && now - spell.since >= service.stableForMs)
-        return report(sight.hasHealth ? 'healthy' : 'running');
+        return {
+          ...(await report(sight.hasHealth ? 'healthy' : 'running')),
+          ...(sight.identity === null ? {} : { identity: sight.identity }),
+        };
 
       const isDead =
         sight.state === 'gone' && lastSpell !== null && now - lastSpell.endedAt >= Math.max(service.stableForMs, shortestMourningMs);

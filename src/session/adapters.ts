@@ -19,13 +19,14 @@ export type ReadingPorts = Pick<
 export function createAdapters(config: Config): ReadingPorts {
   const scrub = createScrubber(config.secrets);
   const clock = systemClock;
+  const services = createServiceControl({ config, clock, scrub });
   return {
     clock,
     backups: createBackups(config, clock),
     databases: createDatabases(config),
-    services: createServiceControl({ config, clock, scrub }),
+    services,
     images: createImages(config, clock),
-    probes: createProbeRunner({ config, clock, scrub }),
+    probes: createProbeRunner({ config, look: services.look, clock, scrub }),
     installation: openInstallation(config),
     // Loaded by the few that need it.
     oldRecords: { write: async (climbs) => (await import('./write-back.ts')).writeBack(config, climbs) },

@@ -145,10 +145,6 @@ export const runFailures = {
         : `${steps.length} steps have no backward (${steps.slice(0, 3).join(', ')}${steps.length > 3 ? ' …' : ''}): a failure after them is undone from the backup alone.`,
     hint: `Give ${steps.length === 1 ? 'it a backward if it changes' : 'them a backward if they change'} anything that the backup does not hold.`,
   }),
-  PROBE_KIND_UNSUPPORTED: ({ probe, kind }: { probe: string; kind: string }) => ({
-    message: `The probe "${probe}" is of the kind ${kind}, which this release of Rungs cannot run yet.`,
-    hint: 'Write it as a command probe for now: { command: [bin/check] }.',
-  }),
   NOTIFY_NOT_SUPPORTED: () => ({
     message: 'upgrade.yaml names whom to notify; this release of Rungs sends nothing.',
     hint: 'Act on the exit code of "upgrade" for now.',

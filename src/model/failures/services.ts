@@ -69,6 +69,10 @@ export const serviceFailures = {
     message: `Service ${service} does not run: it ${account}, and nothing starts it again.`,
     hint: `Its last lines say why. Correct that, and then "upgrade resume" or the upgrade itself tries again.`,
   }),
+  SERVICE_LOST: ({ service, account }: Named & { account: string }) => ({
+    message: `Service ${service} was well after its restart and is not any more: it ${account}.`,
+    hint: `Its last lines say why. A longer services.${service}.stableFor, or "soak:", finds this in its own time.`,
+  }),
   SERVICE_UNHEALTHY: ({ service, timeoutMs, command, account }: Named & { timeoutMs: number; command: string; account: string }) => ({
     message: `Service ${service} runs, but did not become healthy within ${timeoutMs / 1000} s: "${command}" ${account}.`,
     hint: `Run the health command by hand to see what it misses. If the service only needs longer, raise services.${service}.timeout.`,

@@ -60,8 +60,8 @@ export const systemdFailures = {
     message: `systemd did not ${action} ${unit} of service ${service} within ${timeoutMs / 1000} s: it is ${state}.`,
     hint: `Look at why it hangs. Its own TimeoutStartSec= and TimeoutStopSec= decide when systemd gives up, services.${service}.timeout when Rungs does.`,
   }),
-  SYSTEMD_RELOAD_FAILED: ({ scope, service }: { scope: Scope; service: string }) => ({
-    message: `${manager(scope)} did not read its unit files again (daemon-reload), which service ${service} needs.`,
+  SYSTEMD_RELOAD_FAILED: ({ scope }: { scope: Scope }) => ({
+    message: `${manager(scope)} did not read its unit files again (daemon-reload).`,
     hint: `Try "${shell(scope)} daemon-reload" by hand; it says what it does not understand.`,
   }),
   SYSTEMD_NOT_PUT_BACK: ({ service, unit, was, is }: Unit & { was: string; is: string }) => ({

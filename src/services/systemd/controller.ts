@@ -12,9 +12,6 @@ import { fullUnitName } from './unit-name.ts';
 type Service = ServiceOf<'systemd'>;
 type Action = 'restart' | 'stop' | 'start';
 
-/** Reading all unit files again takes long on a machine with many. */
-const reloadMs = 60_000;
-
 export function createSystemdController(service: Service, { clock }: ControllerContext): ServiceController {
   const { scope, timeoutMs, name } = service;
   const unit = fullUnitName(service.unit);
@@ -89,13 +86,6 @@ export function createSystemdController(service: Service, { clock }: ControllerC
     return { state: shown.type.startsWith('notify') ? 'healthy' : 'unknown' };
   }
 
-  async function reload(signal?: AbortSignal): Promise<void> {
-    if (!(await show()).needsReload) return;
-    const answer = await tell(['daemon-reload'], reloadMs, signal);
-    if (answer.end !== 'exited' || answer.exitCode !== 0)
-      throw fail('SYSTEMD_RELOAD_FAILED', { scope, service: name }, { log: answer.lines });
-  }
-
   async function ordering(): Promise<EngineOrdering> {
     const shown = await show();
     const named = (other: string) => `systemd:${scope}:${other}`;
@@ -117,7 +107,6 @@ export function createSystemdController(service: Service, { clock }: ControllerC
     stop,
     start,
     health,
-    reload,
     ordering,
     putBack: (before, signal) => putBackUnit(service, unit, before, { clock, signal }),
     lastOutput: () => unitLog(unit, scope),

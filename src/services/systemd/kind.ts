@@ -2,5 +2,10 @@
 import type { KindOfService } from '../registry.ts';
 import { createSystemdController } from './controller.ts';
 import { systemdFindings } from './findings.ts';
+import { reloadUnits } from './reload.ts';
 
-export const systemd: KindOfService<'systemd'> = { create: createSystemdController, findings: systemdFindings };
+export const systemd: KindOfService<'systemd'> = {
+  create: createSystemdController,
+  findings: systemdFindings,
+  reload: reloadUnits,
+};

@@ -18,7 +18,6 @@ export interface ShownUnit {
   readonly exitStatus: string;
   /** `enabled`, `disabled`, `static`, `masked`…; empty where it has no file. */
   readonly enabled: string;
-  readonly needsReload: boolean;
   readonly hasJob: boolean;
   readonly type: string;
   readonly stopTimeoutMs: number | null;
@@ -42,7 +41,6 @@ const properties = [
   'NRestarts',
   'ExecMainStatus',
   'UnitFileState',
-  'NeedDaemonReload',
   'Job',
   'Type',
   'TimeoutStopUSec',
@@ -144,7 +142,6 @@ function shownUnit(block: string): ShownUnit {
     restarts: Number(value('NRestarts')) || 0,
     exitStatus: value('ExecMainStatus'),
     enabled: value('UnitFileState'),
-    needsReload: value('NeedDaemonReload') === 'yes',
     hasJob: value('Job') !== '' && value('Job') !== '0',
     type: value('Type'),
     stopTimeoutMs: timeSpan(value('TimeoutStopUSec')),

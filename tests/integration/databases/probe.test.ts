@@ -17,7 +17,9 @@ const ask = async (query: string, value: unknown, { at = url, withinMs = 1 } = {
     config: {
       root: '/',
       databases: { main: { kind: 'postgres', url: at, attempts: 5, backoffMs: 1 }, app: { kind: 'sqlite', file: '/x' } },
+      services: {},
     },
+    look: async () => ({ status: 'stopped', identity: null, account: 'is not asked' }),
     clock: systemClock,
     scrub: (text) => text,
   }).run({ kind: 'postgres', name: 'p', withinMs, database: 'main', query, expect: { value } });

@@ -23,6 +23,8 @@ describe('defaults', () => {
       databases: {},
       backup: { dir: path.join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, keepDays: null, recipients: [] },
       services: {},
+      parallelRestarts: 32,
+      soakMs: 0,
       verify: [],
       timeouts: { stepMs: 600_000, lockMs: 30_000, totalMs: 7_200_000 },
       boot: { onFailure: 'stop', lockMs: null, totalMs: null },
@@ -62,7 +64,7 @@ verify:
       d: { kind: 'compose', service: 'd' },
     });
     expect(verify).toEqual([
-      { kind: 'http', name: 'web', withinMs: 30_000, url: 'http://h/', expect: { status: 200, json: {}, headers: {}, body: null } },
+      { kind: 'http', name: 'web', withinMs: 30_000, url: 'http://h/', expect: { status: 200, json: {}, headers: {}, body: null }, tls: null },
       { kind: 'tcp', name: 'port', withinMs: 7_200_000, host: '::1', port: 80 },
       {
         kind: 'file',

@@ -26,7 +26,9 @@ async function seen(probe: ProbeConfig): Promise<string | null> {
         app: { kind: 'sqlite', file: join(root, 'app.db') },
         far: { kind: 'postgres', url: 'postgres://x', attempts: 1, backoffMs: 1 },
       },
+      services: {},
     },
+    look: async () => ({ status: 'stopped', identity: null, account: 'is not asked' }),
     clock: systemClock,
     scrub: (text) => text,
   });
@@ -75,7 +77,9 @@ describe('http', () => {
     { path: '/away', expect: { status: 302 }, why: 'a redirect that is expected itself' },
     { path: '/endless', expect: { body: '^x+$' }, why: 'an answer without an end, of which a megabyte is read' },
   ])('passes: $why', async ({ path, expect: over }) => {
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 3_000, url: address + path, expect: { ...expectation, ...over } })).toBeNull();
+    expect(
+      await seen({ kind: 'http', name: 'p', withinMs: 3_000, url: address + path, expect: { ...expectation, ...over }, tls: null }),
+    ).toBeNull();
   });
 
   test.each([
@@ -92,18 +96,18 @@ describe('http', () => {
     { path: '/silent', expect: {}, detail: /^no answer within 1\.0 s$/ },
     { path: '/gone', expect: {}, detail: /closed the connection without an answer/ },
   ])('fails: $path $detail', async ({ path, expect: over, detail }) => {
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 150, url: address + path, expect: { ...expectation, ...over } })).toMatch(
-      detail,
-    );
+    expect(
+      await seen({ kind: 'http', name: 'p', withinMs: 150, url: address + path, expect: { ...expectation, ...over }, tls: null }),
+    ).toMatch(detail);
   });
 
   test('fails where nothing listens, or the name is not known', async () => {
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 1, url: 'http://127.0.0.1:1/', expect: expectation })).toMatch(
+    expect(await seen({ kind: 'http', name: 'p', withinMs: 1, url: 'http://127.0.0.1:1/', expect: expectation, tls: null })).toMatch(
       /127\.0\.0\.1:1 refuses the connection/,
     );
-    expect(await seen({ kind: 'http', name: 'p', withinMs: 1_000, url: 'http://no-such-host.invalid/', expect: expectation })).toMatch(
-      /no-such-host\.invalid/,
-    );
+    expect(
+      await seen({ kind: 'http', name: 'p', withinMs: 1_000, url: 'http://no-such-host.invalid/', expect: expectation, tls: null }),
+    ).toMatch(/no-such-host\.invalid/);
   });
 });
 
@@ -121,7 +125,13 @@ describe('file', () => {
     await chmod(join(root, 'app.conf'), 0o640);
     // Across the border of two pieces that are read.
     await writeFile(join(root, 'large'), `${'x'.repeat(64 * 1024 - 3)}needle${'x'.repeat(1_000)}`);
-    const detailSeen = await seen({ kind: 'file', name: 'p', withinMs: 1, file: join(root, file), expect: { ...expectation, ...over } });
+    const detailSeen = await seen({
+      kind: 'file',
+      name: 'p',
+      withinMs: 1,
+      file: join(root, file),
+      expect: { ...expectation, ...over },
+    });
     if (detail === null) expect(detailSeen).toBeNull();
     else expect(detailSeen).toMatch(detail);
   });
