@@ -137,6 +137,9 @@ function account(
 ): { status: ServiceReport['status']; problem: Failure; log?: readonly string[] } {
   const { name, timeoutMs, stableForMs } = service;
   const wasWell = lastedMs !== null;
+  // What the engine says of its end says more than how often it was seen.
+  if (sight.state === 'gone' && sight.ended !== null)
+    return { status: 'stopped', problem: failure('SERVICE_ENDED', { service: name, account: sight.ended }) };
   if (spells > 1 && wasWell)
     return { status: 'unhealthy', problem: failure('SERVICE_UNSTABLE', { service: name, times: spells, stableForMs }) };
   switch (sight.state) {
@@ -149,8 +152,6 @@ function account(
         log: sight.health.log,
       };
     default:
-      if (sight.state === 'gone' && sight.ended !== null && !wasWell)
-        return { status: 'stopped', problem: failure('SERVICE_ENDED', { service: name, account: sight.ended }) };
       if (wasWell) return { status: 'stopped', problem: failure('SERVICE_DIED', { service: name, afterMs: lastedMs }) };
       return { status: 'stopped', problem: failure('SERVICE_NOT_RUNNING', { service: name, timeoutMs }) };
   }
