@@ -165,7 +165,5 @@ function unprovenKeys({ backups }: Pick<Ports, 'backups'>): readonly Finding[] {
 
 /** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
 function notYetSupportedConfig({ notify }: Config): readonly Finding[] {
-  return [
-    ...(notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))]),
-  ];
+  return notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))];
 }

@@ -64,7 +64,14 @@ verify:
       d: { kind: 'compose', service: 'd' },
     });
     expect(verify).toEqual([
-      { kind: 'http', name: 'web', withinMs: 30_000, url: 'http://h/', expect: { status: 200, json: {}, headers: {}, body: null }, tls: null },
+      {
+        kind: 'http',
+        name: 'web',
+        withinMs: 30_000,
+        url: 'http://h/',
+        expect: { status: 200, json: {}, headers: {}, body: null },
+        tls: null,
+      },
       { kind: 'tcp', name: 'port', withinMs: 7_200_000, host: '::1', port: 80 },
       {
         kind: 'file',
