@@ -43,5 +43,16 @@ export const statusDocument = z.object({
       pending: say('How many steps are not applied.', z.number()),
     }),
   ),
+  services: say(
+    'How each service of upgrade.yaml is at this moment.',
+    z.array(
+      z.object({
+        name: z.string(),
+        kind: z.string(),
+        status: say('unknown: its engine could not be asked.', z.enum(['healthy', 'running', 'unhealthy', 'stopped', 'unknown'])),
+        account: say('What is wrong, to follow the name.', nullable(z.string())),
+      }),
+    ),
+  ),
   problems: say('What keeps the state from being told; only where there is something.', z.optional(z.array(failure))),
 });

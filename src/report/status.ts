@@ -28,6 +28,7 @@ export interface StatusView {
   readonly lastRun: Run | null;
   readonly backups: readonly Pick<BackupRecord, 'id' | 'createdAt' | 'bytes'>[];
   readonly ladders: readonly { readonly name: string; readonly height: number; readonly latest: number; readonly pending: number }[];
+  readonly services?: readonly { readonly name: string; readonly status: string; readonly account: string | null }[];
   readonly problems?: readonly Failure[];
 }
 
@@ -37,7 +38,7 @@ export function renderStatus(
   status: StatusView,
   { ink = createInk(false), columns = 80 }: { readonly ink?: Ink; readonly columns?: number } = {},
 ): readonly string[] {
-  const { product, version, run, lock, lastRun, backups, ladders, problems = [] } = status;
+  const { product, version, run, lock, lastRun, backups, ladders, services = [], problems = [] } = status;
   const label = (name: string, text: string) => labelled(name, text, columns, ink.quiet);
   const upToDate = status.state === 'up-to-date' ? `  ${ink.quiet('up to date')}` : '';
   // Of ladders alone, which have none to be known.
@@ -52,6 +53,9 @@ export function renderStatus(
       : label('Backups', `${backups.length}, the newest of ${moment(newest.createdAt)} (${bytes(newest.bytes)})`)),
     ...ladders.flatMap(({ name, height, latest, pending }) =>
       label('Ladder', `${name}  ${height} of ${latest}${pending === 0 ? '' : `, ${pending} pending`}`),
+    ),
+    ...services.flatMap(({ name, status: state, account }) =>
+      label('Service', `${name}  ${state}${account === null || state === 'stopped' ? '' : `: ${account}`}`),
     ),
   ];
   return [

@@ -1,4 +1,4 @@
-// The status document: what is installed, what is pending, what is unfinished. Reads names and the journal, no step and no service.
+// The status document: what is installed, what is pending, what is unfinished, how the services are. Reads names and the journal, and no step.
 import { readTransitionGraph } from '../discover/transitions.ts';
 import type { Config } from '../model/config.ts';
 import { failure, failuresOf, UpgradeError, type Failure } from '../model/failure.ts';
@@ -13,6 +13,7 @@ import { readJournal } from './journals.ts';
 import { ladderStatuses, type LadderStatus } from './ladders.ts';
 import { openRestores } from './open-restores.ts';
 import { phaseOf } from './lock-holder.ts';
+import { serviceStatuses, type ServiceStatus } from './service-statuses.ts';
 
 export interface StatusDocument {
   readonly product: string;
@@ -34,6 +35,7 @@ export interface StatusDocument {
   readonly lastRun: RunSummary | null;
   readonly backups: readonly BackupRecord[];
   readonly ladders: readonly LadderStatus[];
+  readonly services: readonly ServiceStatus[];
   readonly problems: readonly Failure[];
 }
 
@@ -43,6 +45,7 @@ export type RunSummary = Pick<
 >;
 
 export async function statusDocument(config: Config, { installation }: Pick<ReadingPorts, 'installation'>): Promise<StatusDocument> {
+  const services = serviceStatuses(config);
   const { runs, backups, steps, baselines, restores } = await readJournal(config, async (journal) => ({
     runs: (await journal?.runs(1)) ?? [],
     backups: (await journal?.backups()) ?? [],
@@ -94,6 +97,7 @@ export async function statusDocument(config: Config, { installation }: Pick<Read
     lastRun: last === null ? null : summary(last),
     backups,
     ladders,
+    services: await services,
     problems: [...interrupted, ...problems],
   };
 }
