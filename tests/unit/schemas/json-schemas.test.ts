@@ -53,6 +53,7 @@ describe('documents fit their schemas', () => {
       lastRun: null,
       backups: [],
       ladders: [],
+      services: [],
       problems: [],
     };
     expect(statusDocument.safeParse(document).success).toBe(true);
