@@ -21,7 +21,7 @@ describe('defaults', () => {
       state: path.join(root, '.upgrade'),
       journal: { kind: 'sqlite' },
       databases: {},
-      backup: { dir: path.join(root, '.upgrade/backups'), include: null, exclude: [], keep: 10, keepDays: null, recipients: [] },
+      backup: { dir: path.join(root, '.upgrade/backups'), include: null, exclude: [], onDrift: 'report', keep: 10, keepDays: null, recipients: [] },
       services: {},
       parallelRestarts: 32,
       soakMs: 0,
