@@ -1,5 +1,5 @@
 // Writes a backup, or some paths of it, into a folder of its own, for looking. Given a folder that is empty or not there yet; promises to touch nothing else.
-import { mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, messageOf } from '../model/failure.ts';
 import type { Manifest, ManifestEntry } from '../model/manifest.ts';
@@ -26,19 +26,22 @@ export async function extractTree({ manifest, source, dir, paths, verify, verify
   const { isWanted } = scopeOf(manifest, dir, paths);
   const chosen = manifest.entries.filter((entry) => entry.type !== 'special' && isWanted(shownPath(entry)));
   makeTarget(dir);
-  const entries = withFolders(manifest, chosen.map(asFile));
-  return restoreTree({
+  const entries = withFolders(manifest, [ownFolder(dir), ...chosen.map(asFile)]);
+  const asideDir = join(dir, '.rungs-aside');
+  const report = await restoreTree({
     // Each path is chosen already: what is restored is all that this manifest lists.
     manifest: { ...manifest, entries, sources: [{ path: '', kind: 'tree', name: null, location: null }], exclude: [] },
     source,
     root: dir,
     databases: {},
     never: [],
-    asideDir: join(dir, '.rungs-aside'),
+    asideDir,
     isPartial: paths !== undefined && paths.length > 0,
     verify,
     verifyDumps,
   });
+  rmSync(asideDir, { recursive: true, force: true });
+  return { ...report, unchanged: 0 };
 }
 
 function makeTarget(dir: string): void {
@@ -50,6 +53,12 @@ function makeTarget(dir: string): void {
     if (hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC')) throw fail('RESTORE_TARGET', { dir, problem: messageOf(error) });
     throw error;
   }
+}
+
+/** As it is, where the backup does not hold the root itself. */
+function ownFolder(dir: string): ManifestEntry {
+  const { mode, uid, gid, mtimeNs } = lstatSync(dir, { bigint: true });
+  return { path: '', type: 'dir', mode: Number(mode) & 0o7777, uid: Number(uid), gid: Number(gid), mtime: String(mtimeNs) };
 }
 
 /** Databases become what they are in the archive: whole files. */

@@ -5,7 +5,7 @@ import type { Finding, Step } from '../model/plan.ts';
 import type { DescribeModules, ModuleDescription } from '../model/ports.ts';
 import { hasStatement, splitSql } from '../model/sql-sections.ts';
 import type { Located } from '../model/yaml-source.ts';
-import { isDatabaseOnly } from './database-only.ts';
+import { isDatabaseOnly, isRecordedOnly } from './database-only.ts';
 import { createCommentReader, type CommentMetadata } from './comment-metadata.ts';
 import { readPythonSteps, type PythonStep } from './python-steps.ts';
 import type { RawStep } from './read-folder.ts';
@@ -202,7 +202,7 @@ function stepOf(
       );
   }
   const isModule = named.kind === 'ts' || named.kind === 'js';
-  // What a module did is recorded as it happens; SQL and scripts without a backward are put back by the backup alone.
+  // What a module does through its context is recorded as it happens; whatever else there is without a backward is put back by the backup alone.
   return {
     ...named,
     ...metadata,
@@ -211,7 +211,7 @@ function stepOf(
     sha256,
     hasBackward,
     isDatabaseOnly: isModule && isDatabaseOnly(forward.toString()),
-    isReversible: hasBackward || isModule,
+    isReversible: hasBackward || (isModule && isRecordedOnly(forward.toString())),
     isPlainScript,
   };
 }

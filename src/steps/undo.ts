@@ -3,6 +3,7 @@ import {
   closeSync,
   existsSync,
   fdatasyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -99,17 +100,31 @@ function putBack(path: string, before: Before, dir: string, left: string): void 
   }
 }
 
-/** The image is copied, not moved, so that it is still there when this is repeated. */
+/** The image keeps its name, so that it is still there when this is repeated. */
 function putFileBack(path: string, image: string, attributes: Attributes, left: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) setAside(path, left);
   const staged = temporaryFor(path);
   mkdirSync(dirname(path), { recursive: true });
   rmSync(staged, { recursive: true, force: true });
-  copyTree(image, staged);
-  setAttributes(staged, { ...attributes, isSymbolicLink: () => false });
+  if (!linked(image, staged)) copyTree(image, staged);
+  const { mode, uid, gid, mtimeMs } = lstatSync(staged);
+  const isExact = (mode & 0o7777) === attributes.mode && uid === attributes.uid && gid === attributes.gid && mtimeMs === attributes.mtimeMs;
+  if (!isExact) setAttributes(staged, { ...attributes, isSymbolicLink: () => false });
   renameSync(staged, path);
+  // A rename between two names of one inode does nothing, and an earlier attempt had come as far as this.
+  rmSync(staged, { force: true });
   syncFolder(dirname(path));
+}
+
+/** False where they do not lie in one file system. */
+function linked(image: string, staged: string): boolean {
+  try {
+    linkSync(image, staged);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function putLinkBack(path: string, target: string, attributes: Attributes, left: string): void {

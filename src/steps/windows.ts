@@ -40,7 +40,7 @@ export function readWindows(runDir: string): readonly StepWindow[] {
 }
 
 function note(runDir: string, line: Omit<Line, 'time'>): void {
-  mkdirSync(join(runDir, 'undo'), { recursive: true, mode: 0o700 });
+  mkdirSync(runDir, { recursive: true, mode: 0o700 });
   const descriptor = openSync(fileIn(runDir), 'a', 0o600);
   try {
     // A file that is touched tells the very clock by which other files are stamped; the process's own runs a little ahead of it.
@@ -56,5 +56,5 @@ function note(runDir: string, line: Omit<Line, 'time'>): void {
 }
 
 function fileIn(runDir: string): string {
-  return join(runDir, 'undo', 'windows.ndjson');
+  return join(runDir, 'windows.ndjson');
 }

@@ -5,6 +5,7 @@ import {
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -203,9 +204,21 @@ function beforeOf(path: string, dir: string, n: number): Before {
   if (!found.isFile()) throw new Error(`${path} is not a file`);
   const image = `image-${n}`;
   rmSync(join(dir, image), { force: true });
-  copyTree(path, join(dir, image));
+  keep(path, join(dir, image));
   syncFolder(dir);
   return { type: 'file', image, ...attributesOf(path) };
+}
+
+/**
+ * A second name: whatever comes takes the place of the file and leaves its inode alone, so nothing of it is lost, be it extended attributes, holes or other
+ * names. A copy where the record lies in another file system.
+ */
+function keep(path: string, image: string): void {
+  try {
+    linkSync(path, image);
+  } catch {
+    copyTree(path, image);
+  }
 }
 
 function attributesOf(path: string): Attributes {

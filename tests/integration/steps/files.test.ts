@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { undoDir } from '../../../src/steps/host/undo-log.ts';
 import { undoRecorded } from '../../../src/steps/undo.ts';
+import { testNeeding } from '../../support/needs.ts';
 import { executeOne, workbench } from './workbench.ts';
 import type { Workbench } from './workbench.ts';
 
@@ -226,6 +228,30 @@ describe('what was recorded is taken back', () => {
       expect(pictureOf(bench.root)).toEqual(before);
     },
   );
+
+  testNeeding('python3')('extended attributes, times to the nanosecond and other names of a file come back with it', async () => {
+    furnish();
+    const file = join(bench.root, 'conf/app.yaml');
+    execFileSync('python3', ['-c', `import os; os.setxattr(${JSON.stringify(file)}, 'user.note', b'kept')`]);
+    linkSync(file, join(bench.root, 'conf/second'));
+    const stateOf = (): unknown => {
+      const { ino, nlink, mtimeNs, mode } = lstatSync(join(bench.root, 'conf/second'), { bigint: true });
+      const note = execFileSync('python3', ['-c', `import os; print(os.getxattr(${JSON.stringify(file)}, 'user.note'))`], {
+        encoding: 'utf8',
+      });
+      return [ino === lstatSync(file, { bigint: true }).ino, nlink >= 2n, mtimeNs, mode, note];
+    };
+    const before = stateOf();
+    const order = bench.step(
+      '001_a.ts',
+      `export const forward = async ({ files }) => { await files.append('conf/app.yaml', 'b: 2'); await files.chmod('conf/app.yaml', 0o600); throw new Error('now') };`,
+    );
+    await executeOne(bench, order);
+    expect(readFileSync(file, 'utf8')).toContain('b: 2');
+    expect(await bench.executor.undoRecorded(order, bench.run)).toMatchObject({ isComplete: true });
+    expect(readFileSync(file, 'utf8')).toBe('a: 1\n');
+    expect(stateOf()).toEqual(before);
+  });
 
   test('an undo that is killed after any entry is finished by the next', async () => {
     furnish();
