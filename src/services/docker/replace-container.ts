@@ -94,7 +94,10 @@ async function create(engine: Engine, old: Container, replacing: Replacing): Pro
     `create container ${before.name}`,
     async (docker, abortSignal) => {
       // The daemon may have gone away after it had made it.
-      if ((await ours(engine, before, runId)) === null) await docker.createContainer({ ...options, name: before.name, abortSignal });
+      if ((await ours(engine, before, runId)) !== null) return;
+      // Not what the old one says by now: it was set to `no` when it was stopped.
+      const HostConfig = { ...options.HostConfig, RestartPolicy: before.restartPolicy };
+      await docker.createContainer({ ...options, HostConfig, name: before.name, abortSignal });
     },
     { signal },
   );
