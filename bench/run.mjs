@@ -9,6 +9,8 @@ const benchmarks = {
   'rollback-1000': () => import('./benchmarks/rollback.mjs'),
   'postgres-5000': () => import('./benchmarks/postgres.mjs'),
   'group-5000': () => import('./benchmarks/group.mjs'),
+  'backup-1g': () => import('./benchmarks/backup.mjs'),
+  'backup-200k': () => import('./benchmarks/backup-many.mjs'),
   start: () => import('./benchmarks/start.mjs'),
   'plan-2000': () => import('./benchmarks/plan.mjs'),
 };
