@@ -5,6 +5,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { fail } from '../model/failure.ts';
 import { withoutForeignDescriptors } from './foreign-descriptors.ts';
 
 export interface ApartRequest {
@@ -88,7 +89,10 @@ async function startUnit({ argv, name, description, env }: ApartRequest, scope: 
     (await execute(program, [...args], { env: manager, timeout: answerWithinMs, encoding: 'utf8' })).stdout;
   try {
     await ask('systemd-run', [...words, '--', ...argv]);
-  } catch {
+  } catch (error) {
+    // Whether it has begun to start it is not known then: a second one beside it must not be.
+    if (error instanceof Error && 'killed' in error && error.killed === true)
+      throw fail('DETACHED_RUN_DID_NOT_START', { reason: `systemd did not answer within ${answerWithinMs / 1000} s` }, {}, error);
     return null;
   }
   return {

@@ -4,6 +4,8 @@ import type { Config, ServiceConfig } from '../model/config.ts';
 import type { ServiceControl } from '../model/ports.ts';
 import { ownControlGroup } from '../processes/start-apart.ts';
 
+const shortId = 12;
+
 /** `null`: none of them, as far as can be told. Never throws: what cannot be asked is no reason to refuse a run. */
 export async function ownService(
   config: Pick<Config, 'services'>,
@@ -18,7 +20,8 @@ export async function ownService(
         (state) => state.identity ?? '',
         () => '',
       );
-      if (identity.includes(place.container)) return service;
+      // It begins with the short form of the container's id.
+      if (identity.startsWith(place.container.slice(0, shortId))) return service;
     }
   }
   return null;

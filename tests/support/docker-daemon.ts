@@ -120,9 +120,12 @@ export async function startDaemon({ flags = [], isStarted = true }: EngineOption
       await start();
     },
     end: async () => {
+      // A network outlives its engine as a bridge of the machine; those with a subnet of the test's own are known by name alone.
+      const networks = isAlive() ? await docker('network', 'ls', '--filter', 'type=custom', '--quiet').catch(() => '') : '';
       await end('SIGKILL');
       await room.end();
       removeContainerGroups(name);
+      for (const id of networks.split('\n').filter(Boolean)) await ip('link', 'del', `br-${id}`).catch(() => '');
       await removeBridges(pool);
       rmSync(dir, { recursive: true, force: true });
     },

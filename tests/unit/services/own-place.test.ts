@@ -29,7 +29,7 @@ describe('the service that a process is a part of', () => {
     api: { ...common, name: 'api', kind: 'systemd', unit: 'api', scope: 'system' },
     web: { ...common, name: 'web', kind: 'docker', container: 'web' },
   };
-  const inspect = async () => ({ isRunning: true, identity: `${id} 2026-01-01T00:00:00Z` });
+  const inspect = async () => ({ isRunning: true, identity: `${id.slice(0, 12)}:2026-01-01T00:00:00Z` });
   const of = (group: string, mounts = hostMount) => ownService({ services }, { inspect }, ownPlace(group, mounts));
 
   test('is found by its unit, and not where the scope is another', async () => {
