@@ -29,9 +29,12 @@ export async function attemptsWithoutProgress(
   return attempts - ((await progressOf(journal, id))?.attempts ?? 0);
 }
 
+/** Begins the key of the effect of a command that is given a backup. */
+export const afterBackupPrefix = 'after-backup:';
+
 /** Of all effects these change nothing of the installation. */
 export function changesNothing(effect: { readonly key: string }): boolean {
-  return isProgress(effect) || isPin(effect);
+  return isProgress(effect) || isPin(effect) || effect.key.startsWith(afterBackupPrefix);
 }
 
 function isProgress(effect: { readonly key: string }): boolean {
@@ -39,5 +42,5 @@ function isProgress(effect: { readonly key: string }): boolean {
 }
 
 async function progressOf(journal: Ports['journal'], runId: string): Promise<Progress | null> {
-  return ((await journal.effects(runId)).find(isProgress)?.intent ?? null) as Progress | null;
+  return ((await journal.effects(runId)).find((effect) => effect.key === key)?.intent ?? null) as Progress | null;
 }

@@ -4,9 +4,11 @@
 import { failuresOf } from '../src/model/failure.ts';
 import { stepsOf } from '../src/model/plan.ts';
 import type { Ports, RunContext, BackupRecord } from '../src/model/ports.ts';
+import { afterBackupPrefix } from './attempts.ts';
+import { checkNotCancelled } from './cancelling.ts';
 import { replacementsOf } from './images.ts';
 import { restartServices } from './restart.ts';
-import { rememberServices, stopServices } from './stopping.ts';
+import { areStopped, rememberServices, stopServices } from './stopping.ts';
 
 type Needs = Pick<Ports, 'journal' | 'backups' | 'events' | 'services'>;
 
@@ -17,8 +19,26 @@ export async function backup(ports: Needs, run: RunContext): Promise<void> {
   const hasBegun = await hasBegunSteps(ports, run.id);
   if (known !== null && hasBegun) return;
   if (!hasBegun) await stopServices(ports, run, run.signal);
-  if (known !== null && (await isUpToDate(ports, known))) return;
-  await replace(ports, run, known);
+  if (known === null || !(await isUpToDate(ports, known))) await replace(ports, run, known);
+  await copyAway(ports, run);
+}
+
+/** Gives the verified backup to `backup.afterBackup`. Before it is recorded as done a kill repeats it. */
+async function copyAway({ journal, backups, events }: Needs, run: RunContext): Promise<void> {
+  const { afterBackup } = run.config.backup;
+  const record = await backupOfRun({ journal }, run.id);
+  if (afterBackup === null || record === null) return;
+  const key = `${afterBackupPrefix}${record.id}`;
+  if ((await journal.effects(run.id)).some((effect) => effect.key === key && effect.isSettled)) return;
+  await journal.intend(run.id, key, null);
+  try {
+    await backups.afterBackup(record, run.signal);
+  } catch (error) {
+    checkNotCancelled(run.signal);
+    if (afterBackup.onFailure === 'fail') throw error;
+    for (const { code, message } of failuresOf(error)) events.emit({ type: 'warning', message: `${code}: ${message}` });
+  }
+  await journal.settle(run.id, key, null);
 }
 
 /** For a run that ends before its first step: what it stopped for the backup runs again, and stays well. */
@@ -76,7 +96,7 @@ export async function hasBegunSteps({ journal }: Pick<Ports, 'journal'>, runId: 
 const mostBackups = 20;
 
 /** Under the run's own id, so that whoever finds the archive finds its run. One that is outdated is left there, and the next gets a number. */
-async function create({ backups, events }: Needs, run: RunContext, earlier: readonly BackupRecord[]): Promise<BackupRecord> {
+async function create({ backups, services, events }: Needs, run: RunContext, earlier: readonly BackupRecord[]): Promise<BackupRecord> {
   for (let number = 1; ; number += 1) {
     const id = number === 1 ? run.id : `${run.id}-${number}`;
     try {
@@ -87,6 +107,7 @@ async function create({ backups, events }: Needs, run: RunContext, earlier: read
         extraPaths: [...new Set(stepsOf(run.plan).flatMap((step) => step.backup))],
         // The one that it takes the place of is no ground to build on.
         earlier,
+        isSimultaneous: await areStopped({ services }, run.config),
         signal: run.signal,
         onProgress: (doneBytes, totalBytes) => events.emit({ type: 'backup-progress', doneBytes, totalBytes, transient: true }),
       });

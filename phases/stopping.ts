@@ -1,5 +1,6 @@
 // Records what every service was before the run, and stops those that must not run while steps do: dependents before what they depend on.
 import { failuresOf } from '../src/model/failure.ts';
+import type { Config } from '../src/model/config.ts';
 import type { Ports, RunContext } from '../src/model/ports.ts';
 import { reversed, waitsFor } from '../src/model/service-order.ts';
 import { inOrder } from './in-order.ts';
@@ -62,4 +63,11 @@ export async function startOrder(
       wanted,
     );
   }
+}
+
+/** Whether nothing that is stopped during upgrades writes now: what is saved then is of one moment. Without such services nobody can say so. */
+export async function areStopped({ services }: Pick<Ports, 'services'>, config: Pick<Config, 'services'>): Promise<boolean> {
+  const writers = Object.values(config.services).filter(({ stopDuringUpgrade }) => stopDuringUpgrade);
+  const states = await Promise.all(writers.map((service) => services.inspect(service)));
+  return states.length > 0 && states.every(({ isRunning }) => !isRunning);
 }

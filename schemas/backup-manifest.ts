@@ -62,8 +62,8 @@ export const manifestEntrySchema = z.discriminatedUnion('type', [
   }),
   /** A dump of a PostgreSQL database (`pg_dump -Fc`); its path is only that in the archive. */
   z.strictObject({ ...common, ...content, type: z.literal('postgres'), name: z.string(), logical: logicalDigestSchema }),
-  /** What a command of the config printed; its path is only that in the archive. */
-  z.strictObject({ ...common, ...content, type: z.literal('command'), name: z.string() }),
+  /** What a command of the config printed; its path is only that in the archive. `state`: the digest by which it is compared, where it has one. */
+  z.strictObject({ ...common, ...content, type: z.literal('command'), name: z.string(), state: z.nullable(digest) }),
   /** Sockets, FIFOs and devices are listed and not packed. */
   z.strictObject({ ...common, type: z.literal('special'), kind: z.enum(['socket', 'fifo', 'character device', 'block device']) }),
 ]);

@@ -194,6 +194,50 @@ export const upgradeConfig = exact({
         ),
         keep: optional(say('How many backups are kept. Default: 10.', count(1))),
         keepDays: optional(say('Backups of the last so many days stay, whatever "keep" says. Default: none for its age.', count(1))),
+        restoreTest: optional(
+          say('Restore the databases of each backup into scratch ones and check these, before the backup counts. Default: false.', flag()),
+        ),
+        volumes: optional(
+          say(
+            'Docker volumes that are saved with it, by name; takes root and GNU tar.',
+            listOf(text('the name of a volume'), 'a list of volume names'),
+          ),
+        ),
+        commands: optional(
+          say(
+            'What only commands can save, by name: Redis, MariaDB.',
+            mapOf(
+              exact({
+                backup: say('Prints it.', argv()),
+                restore: say(
+                  'Reads it from its standard input, or from the file that UPGRADE_BACKUP_FILE names, and puts it in place.',
+                  argv(),
+                ),
+                digest: optional(
+                  say(
+                    'Prints the same as long as nothing has changed. Without it, only "backup restore ID command:NAME" puts it back.',
+                    argv(),
+                  ),
+                ),
+                timeout: optional(say('Of each of them. Default: 1h.', duration())),
+              }),
+              'a map of names',
+            ),
+          ),
+        ),
+        afterBackup: optional(
+          say(
+            'What is done with each verified backup before the first step: a copy to another host, for example.',
+            exact({
+              command: say(
+                'A list of arguments, run in the root, with UPGRADE_BACKUP_ID, UPGRADE_BACKUP_ARCHIVE and UPGRADE_BACKUP_MANIFEST in its environment; {archive}, {manifest} and {id} stand for them in an argument.',
+                argv(),
+              ),
+              timeout: optional(say('Default: 1h.', duration())),
+              onFailure: optional(say('warn: the upgrade goes on. fail: it is refused. Default: warn.', oneOf(['warn', 'fail']))),
+            }),
+          ),
+        ),
         encrypt: optional(
           exact({
             age: say(

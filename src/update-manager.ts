@@ -277,6 +277,12 @@ export class UpdateManager {
     return exportBackup(this.config, await this.#open(), id, file, options);
   }
 
+  /** Takes in a file that `exportBackup` made, on whichever host. Throws BACKUP_CORRUPT, BACKUP_ENCRYPTED, BACKUP_IMPORT_EXISTS, BACKUP_IMPORT_FOREIGN; then nothing was written. */
+  async importBackup(file: string, options: KeyOptions = {}): Promise<BackupRecord> {
+    const { importBackup } = await import('./session/backups.ts');
+    return importBackup(this.config, await this.#open(), file, options);
+  }
+
   async #session(entry: RunEntry, signal: AbortSignal | undefined): Promise<ResultDocument> {
     const [{ runSession }, { withTotalTimeout }, adapters] = await Promise.all([
       import('./session/run-session.ts'),

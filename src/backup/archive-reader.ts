@@ -23,6 +23,8 @@ export interface ArchiveToRead {
   /** `null` while it is not known: the first reading back finds it. */
   readonly sha256: string | null;
   readonly keys?: KeyRing | undefined;
+  /** Only so many bytes of the file belong to the archive. */
+  readonly limit?: number;
 }
 
 /** Takes the contents of one entry while they are read and proven. */

@@ -4,8 +4,9 @@ import { createHash, hash as hashOnce } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { UpgradeError, failure, messageOf } from '../model/failure.ts';
-import type { EntryOf, LogicalDigest, ManifestEntry } from '../model/manifest.ts';
+import type { EntryOf, ManifestEntry } from '../model/manifest.ts';
 import { readAttributes, type Attributes } from './attributes.ts';
+import type { Copy } from './copies.ts';
 import { frameSize, type FrameWriter } from './frame-writer.ts';
 import { hashFile } from './hash-file.ts';
 import { toBytes } from './names.ts';
@@ -28,7 +29,7 @@ export interface ToPack {
 export interface PackRequest {
   readonly root: string;
   /** By path of the entry: the consistent copy that stands for the live file. */
-  readonly copies: ReadonlyMap<string, { readonly file: string; readonly logical: LogicalDigest }>;
+  readonly copies: ReadonlyMap<string, Copy>;
   readonly headers: TarHeaders;
   readonly writer: FrameWriter;
   readonly sleep: (ms: number) => Promise<void>;
@@ -291,6 +292,7 @@ function entryOf(
   if (copy !== undefined && found.database !== null) {
     const { kind, location } = found.database;
     const name = found.database.name ?? '';
+    if ('state' in copy) return { ...common, type: 'command', ...stored, name, state: copy.state };
     if (kind === 'postgres') return { ...common, type: 'postgres', ...stored, name, logical: copy.logical };
     return { ...common, type: 'database', ...stored, name, location, logical: copy.logical };
   }

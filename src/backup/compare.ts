@@ -9,6 +9,7 @@ import type { EntryOf, ManifestEntry } from '../model/manifest.ts';
 import type { Difference } from '../model/ports.ts';
 import { readAttributes } from './attributes.ts';
 import { hashFile } from './hash-file.ts';
+import { compareCommand, type CommandWorld } from './command-sources.ts';
 import type { OpenManifest } from './manifest-file.ts';
 import { comparePaths } from './names.ts';
 import { comparePostgres } from './postgres.ts';
@@ -20,6 +21,7 @@ export interface CompareRequest {
   readonly manifest: OpenManifest;
   readonly root: string;
   readonly databases: Config['databases'];
+  readonly world: CommandWorld;
   /** Absolute paths that are no part of the installation. */
   readonly never: readonly string[];
   readonly signal?: AbortSignal;
@@ -27,6 +29,8 @@ export interface CompareRequest {
   readonly scope?: Scope;
   /** Files that a restore has just written, out of contents whose SHA-256 was right: by path, what they were then. */
   readonly written?: ReadonlyMap<string, Written>;
+  /** What a restore has just put back by commands: what nobody can compare is asked for once. */
+  readonly putBack?: ReadonlySet<string>;
 }
 
 export interface Written {
@@ -71,6 +75,12 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
     compared += 1;
     if (entry.type === 'postgres') {
       const difference = await comparePostgres(entry, request.databases[entry.name], { id: request.manifest.id, signal });
+      if (difference !== null) differences.push({ path: shownPath(entry), ...difference });
+    } else if (entry.type === 'command') {
+      // Sources without a digest are put back where they are named, and only there.
+      const isNamed =
+        entry.state === null && request.scope?.paths?.includes(shownPath(entry)) === true && request.putBack?.has(entry.path) !== true;
+      const difference = isNamed ? { kind: 'differs' as const, why: 'asked for' } : await compareCommand(entry, request.world, signal);
       if (difference !== null) differences.push({ path: shownPath(entry), ...difference });
     } else if (entry.type === 'special') {
       if (found !== null && found.type !== 'special') differences.push({ path: entry.path, kind: 'differs', why: 'type' });
@@ -120,6 +130,7 @@ async function withOtherAttributes(entries: readonly ManifestEntry[], root: stri
 
 /** How a path of the manifest is shown: databases that are no file inside the root by their name. */
 export function shownPath(entry: ManifestEntry): string {
+  if (entry.type === 'command') return `command:${entry.name}`;
   return entry.type === 'postgres' || (entry.type === 'database' && entry.location !== null) ? `database:${entry.name}` : entry.path;
 }
 
@@ -143,7 +154,7 @@ function timesOf(entry: ManifestEntry, found: Found, root: string): readonly str
 }
 
 async function whyDifferent(
-  entry: Exclude<ManifestEntry, { type: 'special' | 'postgres' }>,
+  entry: Exclude<ManifestEntry, { type: 'special' | 'postgres' | 'command' }>,
   found: Found,
   request: CompareRequest,
   inodes: ReadonlyMap<string, string>,

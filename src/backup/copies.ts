@@ -6,6 +6,7 @@ import { copyDatabase, integrityCheck, logicalDigest } from '../databases/sqlite
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { LogicalDigest, ManifestSource } from '../model/manifest.ts';
+import type { CommandWorld } from './command-sources.ts';
 import { describeFile, type Found } from './scan.ts';
 
 /** Copies of databases are not encrypted: where backups are, they never lie where backups do. */
@@ -14,7 +15,13 @@ export function copiesIn({ state, backup }: Config): string {
 }
 
 /** By path of the entry. */
-export type Copies = Map<string, { readonly file: string; readonly logical: LogicalDigest }>;
+export type Copies = Map<string, Copy>;
+
+/** What stands for a source in the archive, and what it is compared by later. */
+export type Copy =
+  | { readonly file: string; readonly logical: LogicalDigest }
+  /** What a command printed. */
+  | { readonly file: string; readonly state: string | null };
 
 interface Place {
   readonly config: Config;
@@ -51,14 +58,21 @@ export async function copyDatabases(
   return copies;
 }
 
-/** What stands for each PostgreSQL database in the archive: a file that is nowhere in the installation. */
+/** What stands in the archive for each PostgreSQL database, and for what commands print: a file that is nowhere in the installation. */
 export async function dumpDatabases(
   sources: readonly ManifestSource[],
   { id, signal }: For,
-  { config, copies, temporary }: Place & { readonly copies: Copies },
+  { config, copies, temporary, world }: Place & { readonly copies: Copies; readonly world: CommandWorld },
 ): Promise<readonly Found[]> {
   const dumps: Found[] = [];
   for (const source of sources) {
+    if (source.kind === 'command') {
+      const file = join(copiesIn(config), `${id}.${copies.size}.db.partial`);
+      temporary.push(file);
+      const { dumpCommand } = await import('./command-sources.ts');
+      copies.set(source.path, { file, ...(await dumpCommand(file, { world, name: source.name ?? '', signal })) });
+      dumps.push(describeFile(source.path, file, source));
+    }
     const target = source.kind === 'postgres' ? config.databases[source.name ?? ''] : undefined;
     if (target?.kind !== 'postgres') continue;
     const { dumpPostgres } = await import('../databases/postgres/dump.ts');

@@ -10,6 +10,7 @@ import type { KeyRing } from './age/key-ring.ts';
 import { pack } from './archive-writer.ts';
 import { findBasis, type Basis } from './basis.ts';
 import { archiveOf } from './content-reader.ts';
+import type { CommandWorld } from './command-sources.ts';
 import { copiesIn, copyDatabases, dumpDatabases } from './copies.ts';
 import { syncFolder } from './durable.ts';
 import { createManifestWriter, type ManifestStart, type ManifestWriter } from './manifest-file.ts';
@@ -29,6 +30,7 @@ export interface CreateContext {
   readonly never: readonly string[];
   readonly settledMs: number;
   readonly keys: KeyRing;
+  readonly world: CommandWorld;
 }
 
 export type CreateRequest = Parameters<BackupStore['create']>[0];
@@ -75,7 +77,7 @@ async function attempt(
     // Our own key is on disk before anything that only it may open here.
     const all = recipients.length === 0 ? [] : [...recipients, await context.keys.makeKey(id)];
     const copies = await copyDatabases(sources, request, { config, temporary });
-    const dumps = await dumpDatabases(sources, request, { config, copies, temporary });
+    const dumps = await dumpDatabases(sources, request, { config, copies, temporary, world: context.world });
     const start: ManifestStart = {
       format: 'rungs-backup',
       formatVersion: 2,

@@ -34,6 +34,7 @@ export async function extractTree({ manifest, source, dir, paths, verify, verify
     source,
     root: dir,
     databases: {},
+    world: { commands: {}, root: dir, scrub: (text) => text },
     never: [],
     asideDir,
     isPartial: paths !== undefined && paths.length > 0,

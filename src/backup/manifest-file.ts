@@ -94,14 +94,24 @@ interface Which {
 }
 
 /** Throws BACKUP_MISSING, BACKUP_ENCRYPTED, BACKUP_FORMAT_NEWER, and BACKUP_CORRUPT for one that was damaged or made to do harm. */
-export async function openManifest({ id, manifest: path, keys }: Which): Promise<OpenManifest> {
+export async function openManifest(which: Which): Promise<OpenManifest> {
+  return manifestIn(await readManifestText(which), { id: which.id, path: which.manifest });
+}
+
+/** The text as it was written, decrypted where it has to be; not yet checked. */
+export async function readManifestText({ id, manifest: path, keys }: Which): Promise<Buffer> {
   const corrupt = (problem: string, cause?: unknown): Error => fail('BACKUP_CORRUPT', { id, path, problem }, {}, cause);
   const clear = await readFile(path).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw fail('BACKUP_MISSING', { id, path });
     throw corrupt(messageOf(error), error);
   });
   const sealed = await sealedIn(clear, id, corrupt);
-  const text = sealed === null ? clear : await unsealManifest(sealed, path, { id, keys });
+  return sealed === null ? clear : unsealManifest(sealed, path, { id, keys });
+}
+
+/** The manifest of the backup `id` in a text. `path` is named where it is refused. Throws BACKUP_FORMAT_NEWER and BACKUP_CORRUPT. */
+export async function manifestIn(text: Buffer, { id, path }: { readonly id: string; readonly path: string }): Promise<OpenManifest> {
+  const corrupt = (problem: string, cause?: unknown): Error => fail('BACKUP_CORRUPT', { id, path, problem }, {}, cause);
   const begin = text.indexOf('\n  "entries": [');
   const from = text.indexOf('[', begin) + 1;
   const to = text.indexOf('\n  ]', from);

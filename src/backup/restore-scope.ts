@@ -18,7 +18,11 @@ export function scopeOf(manifest: OpenManifest, root: string, paths: readonly st
   const entries = [...manifest.entries];
   const databases = new Map<string, string>(
     entries.flatMap((entry) =>
-      entry.type === 'database' || entry.type === 'postgres' ? [[`database:${entry.name}`, shownPath(entry)] as const] : [],
+      entry.type === 'database' || entry.type === 'postgres'
+        ? [[`database:${entry.name}`, shownPath(entry)] as const]
+        : entry.type === 'command'
+          ? [[shownPath(entry), shownPath(entry)] as const]
+          : [],
     ),
   );
   const wanted = paths.map((path) => databases.get(path) ?? relative(root, resolve(root, path)));

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { sidecars } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
-import { hasContent, type Manifest, type ManifestEntry } from '../model/manifest.ts';
+import { hasContent, type EntryOf, type Manifest, type ManifestEntry } from '../model/manifest.ts';
 import type { Difference, RestoreReport } from '../model/ports.ts';
 import { keepAside, moveAside, syncDirectory, type Aside } from './aside.ts';
 import { writeAttributes } from './attributes.ts';
@@ -12,6 +12,7 @@ import { compareTree, shownPath, type Written } from './compare.ts';
 import { syncFolders } from './durable.ts';
 import { forgetSwaps, intendSwaps, stagedBefore } from './intents.ts';
 import { foldersAbove, toBytes } from './names.ts';
+import { restoreCommand, type CommandWorld } from './command-sources.ts';
 import { restoreDump } from './postgres.ts';
 import { scopeOf, type Scope } from './restore-scope.ts';
 import {
@@ -32,6 +33,7 @@ export interface RestoreRequest {
   readonly source: BackupSource;
   readonly root: string;
   readonly databases: Config['databases'];
+  readonly world: CommandWorld;
   readonly never: readonly string[];
   readonly asideDir: string;
   /** What differs, where the caller has just compared. */
@@ -55,18 +57,29 @@ const passes = 4;
 
 /** Throws RESTORE_PATH_UNKNOWN, BACKUP_CORRUPT before any change, RESTORE_FAILED, and RESTORE_INCOMPLETE with the paths that still differ. */
 export async function restoreTree(request: RestoreRequest): Promise<RestoreReport> {
-  const { manifest, root, databases, asideDir, signal, isLeft = () => false } = request;
+  const { manifest, root, databases, world, asideDir, signal, isLeft = () => false } = request;
   const never = [...request.never, asideDir];
   const scope = scopeOf(manifest, root, request.paths);
   const restored = new Set<string>();
   const removed = new Set<string>();
   const written = new Map<string, Written>();
+  const putBack = new Set<string>();
   removeLeftovers(manifest, root, asideDir);
 
   const ours = (differences: readonly Difference[]): readonly Difference[] =>
     differences.filter((difference) => scope.isWanted(difference.path) && !isLeft(difference));
   const compare = async (): Promise<readonly Difference[]> => {
-    const compared = await compareTree({ manifest, root, databases, never, scope, written, ...(signal === undefined ? {} : { signal }) });
+    const compared = await compareTree({
+      manifest,
+      root,
+      databases,
+      world,
+      never,
+      scope,
+      written,
+      putBack,
+      ...(signal === undefined ? {} : { signal }),
+    });
     for (const leftover of compared.leftovers) removeStaged(leftover);
     return ours(compared.differences);
   };
@@ -81,7 +94,7 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
   for (let pass = 1; differences.length > 0 && pass <= passes; pass += 1) {
     const toSetBack = differences.filter(({ kind }) => kind !== 'created');
     if (toSetBack.length > 0) {
-      for (const path of await setBack(toSetBack, { ...request, isWhole: !isVerified, written, begin })) restored.add(path);
+      for (const path of await setBack(toSetBack, { ...request, isWhole: !isVerified, written, putBack, begin })) restored.add(path);
       isVerified = true;
     } else {
       if (!isVerified) await request.verify();
@@ -109,6 +122,8 @@ interface SetBackRequest extends RestoreRequest {
   /** The whole archive is to be proven before the first change. */
   readonly isWhole: boolean;
   readonly written: Map<string, Written>;
+  /** Paths of what commands have put back. */
+  readonly putBack: Set<string>;
   readonly begin: () => Promise<void>;
 }
 
@@ -128,17 +143,14 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
   // A new inode for a file leaves its other names with the old one.
   for (const entry of manifest.entries) if (entry.type === 'hardlink' && replaced.has(entry.target)) replaced.add(entry.path);
   const wanted = manifest.entries.filter((entry) => replaced.has(entry.path) || why.has(shownPath(entry)));
-  const [entries, dumps] = [
-    wanted.filter(({ type }) => type !== 'postgres'),
-    wanted.flatMap((entry) => (entry.type === 'postgres' ? [entry] : [])),
-  ];
+  const [entries, dumps] = [wanted.filter((entry) => !isDump(entry)), wanted.filter(isDump)];
   if (dumps.length > 0) mkdirSync(request.asideDir, { recursive: true, mode: 0o700 });
   const folders = folderFinder(root);
   const contents = wanted
     .flatMap((entry) => (hasContent(entry) && replaced.has(entry.path) ? [entry] : []))
     .map((entry, index) => ({
       entry,
-      to: stagedPath(entry.type === 'postgres' ? request.asideDir : stagingFolder(entry, folders), manifest.id, index + 1),
+      to: stagedPath(isDump(entry) ? request.asideDir : stagingFolder(entry, folders), manifest.id, index + 1),
     }));
   intendSwaps(
     request.asideDir,
@@ -174,9 +186,11 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
     await request.begin();
     // What may fail for reasons of its own comes before the first file is changed.
     for (const entry of dumps)
-      await named(manifest.id, shownPath(entry), () =>
-        restoreDump(entry, staged.get(entry.path), request.databases[entry.name], { id: manifest.id, signal }),
-      );
+      await named(manifest.id, shownPath(entry), async () => {
+        if (entry.type === 'command') await restoreCommand(entry, staged.get(entry.path), request.world, signal);
+        else await restoreDump(entry, staged.get(entry.path), request.databases[entry.name], { id: manifest.id, signal });
+        request.putBack.add(entry.path);
+      });
     // Everything that is to be replaced has its second name, on disk, before the first rename.
     for (const entry of entries) {
       if (replaced.has(entry.path) && entry.type !== 'dir')
@@ -211,6 +225,11 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
     for (const file of staged.values()) removeStaged(file);
   }
   return wanted.map(shownPath);
+}
+
+/** What lies nowhere in the tree, and is put back by a program. */
+function isDump(entry: ManifestEntry): entry is EntryOf<'postgres'> | EntryOf<'command'> {
+  return entry.type === 'postgres' || entry.type === 'command';
 }
 
 function keepPresent(entry: ManifestEntry, root: string, folders: FolderFinder, aside: Aside): void {

@@ -48,6 +48,7 @@ export function resolveSources(config: Config, extraPaths: readonly string[]): r
     const given = relative(config.root, database.file);
     if (real !== database.file && !isOutside(given) && isLink(database.file)) add(tree(given));
   }
+  for (const name of Object.keys(config.backup.commands)) add({ path: `${commandsFolder}/${name}`, kind: 'command', name, location: null });
   if (problems.length > 0) throw new UpgradeError(problems);
   return [...sources.values()];
 }

@@ -6,16 +6,20 @@ import { fail } from '../model/failure.ts';
 import type { Manifest, ManifestEntry, ManifestSource } from '../model/manifest.ts';
 import type { BackupRecord, BackupStore, Clock } from '../model/ports.ts';
 import { createKeyRing, type KeyRing } from './age/key-ring.ts';
+import { afterBackup } from './after-backup.ts';
 import { isEncrypted } from './archive-file.ts';
 import { findBasis } from './basis.ts';
+import { commandWorld } from './command-sources.ts';
 import { compareTree } from './compare.ts';
 import { createBackup, pathsOf, recordOf, removeIfThere } from './create.ts';
 import { syncFolder } from './durable.ts';
 import { exportBackup } from './export.ts';
+import { importBackup } from './import.ts';
 import { openManifest, readManifest, verifySealed, type OpenManifest } from './manifest-file.ts';
 import { isWithin } from './names.ts';
 import { sizeOfPostgres, verifyDumps } from './postgres.ts';
 import { extractTree } from './extract.ts';
+import { testRestore } from './restore-test.ts';
 import { restoreTree } from './restore.ts';
 import { scopeOf } from './restore-scope.ts';
 import { roomFor } from './room.ts';
@@ -33,16 +37,26 @@ export interface StoreOptions {
   readonly settledMs?: number;
   /** Files with keys for encrypted backups. */
   readonly identities?: readonly string[];
+  /** Takes secrets out of what commands print. */
+  readonly scrub?: (text: string) => string;
 }
 
-export function createBackupStore({ config, clock, excludeAlways = [], settledMs = 60_000, identities = [] }: StoreOptions): BackupStore {
+export function createBackupStore({
+  config,
+  clock,
+  excludeAlways = [],
+  settledMs = 60_000,
+  identities = [],
+  scrub = (text) => text,
+}: StoreOptions): BackupStore {
+  const world = commandWorld(config, scrub);
   const keys = createKeyRing(config.state, identities);
   const never = [config.state, config.backup.dir, ...excludeAlways].flatMap((path) => [...new Set([path, realFile(path)])]);
 
   const compare: BackupStore['compare'] = async (backup, { paths } = {}) => {
     const manifest = await openManifest({ ...backup, keys });
     const scope = scopeOf(manifest, config.root, paths);
-    const { differences, compared } = await compareTree({ manifest, root: config.root, databases: config.databases, never, scope });
+    const { differences, compared } = await compareTree({ manifest, root: config.root, databases: config.databases, world, never, scope });
     return { differences, compared };
   };
   const verify = async (backup: BackupRecord, known?: OpenManifest, isDeep = true): Promise<void> => {
@@ -51,11 +65,35 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
     await verifyDumps({ ...backup, keys }, manifest);
   };
 
+  const remove = async (backup: BackupRecord): Promise<void> => {
+    // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
+    await removeIfThere(backup.path);
+    await removeIfThere(backup.manifest);
+    await removeIfThere(`${backup.manifest}.age`);
+    if (
+      await lstat(dirname(backup.path)).then(
+        () => true,
+        () => false,
+      )
+    )
+      await syncFolder(dirname(backup.path));
+  };
+  const tryRestore = async (backup: BackupRecord, signal?: AbortSignal): Promise<void> =>
+    testRestore({ ...backup, keys }, await openManifest({ ...backup, keys }), config, signal);
+  const acceptOrRemove = async (backup: BackupRecord, signal?: AbortSignal): Promise<void> => {
+    try {
+      await tryRestore(backup, signal);
+    } catch (error) {
+      await remove(backup);
+      throw error;
+    }
+  };
+
   return {
     estimate: async (extraPaths, earlier = []) => {
       const resolved = resolveSources(config, extraPaths);
       const sources = resolved.map(({ path, kind, name }) =>
-        kind === 'database' || kind === 'postgres' ? `database:${name}` : path === '' ? '.' : path,
+        kind === 'command' ? `command:${name}` : kind === 'database' || kind === 'postgres' ? `database:${name}` : path === '' ? '.' : path,
       );
       const { basis } = await findBasis(earlier, { config, id: '' });
       const { bytes, newBytes, files } = weigh(resolved, { config, never }, basis?.manifest ?? null);
@@ -68,16 +106,24 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
         () => true,
         () => false,
       );
-      if (!isThere) return createBackup(request, { config, clock, never, settledMs, keys });
+      if (!isThere) {
+        const made = await createBackup(request, { config, clock, never, settledMs, keys, world });
+        if (config.backup.restoreTest) await acceptOrRemove(made, request.signal);
+        return made;
+      }
       // A run that was killed after the backup and before its record takes it up again, if it still holds what is there.
       const manifest = await readManifest({ id: request.id, manifest: paths.manifest, keys });
       const backup = recordOf(manifest, paths);
       await verify(backup, manifest);
-      const { differences } = await compareTree({ manifest, root: config.root, databases: config.databases, never });
+      const { differences } = await compareTree({ manifest, root: config.root, databases: config.databases, world, never });
       if (differences.length > 0) throw fail('BACKUP_EXISTS', { id: request.id, path: differences[0]?.path ?? '' });
+      if (config.backup.restoreTest) await acceptOrRemove(backup, request.signal);
       return backup;
     },
-    verify: (backup, { isDeep = false } = {}) => verify(backup, undefined, isDeep),
+    verify: async (backup, { isDeep = false } = {}) => {
+      await verify(backup, undefined, isDeep);
+      if (isDeep) await tryRestore(backup);
+    },
     compare,
     restore: async (backup, { differences, paths, isLeft, asideDir, signal, beforeChange }) => {
       const manifest = await readManifest({ ...backup, keys });
@@ -87,6 +133,7 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
         source: sourceOf(backup, manifest, keys),
         root: config.root,
         databases: config.databases,
+        world,
         never,
         asideDir,
         differences,
@@ -110,24 +157,20 @@ export function createBackupStore({ config, clock, excludeAlways = [], settledMs
         verifyDumps: () => verifyDumps(backup, manifest),
       });
     },
-    exportTo: async (backup, file) => exportBackup(backup, file, () => verify(backup)),
+    exportTo: async (backup, file) => exportBackup({ ...backup, keys }, file, () => verify(backup)),
+    importFrom: async (file, isKnown) =>
+      importBackup(file, {
+        config,
+        keys,
+        isKnown,
+        refuseForeign: (manifest, path) => refuseForeignPlaces(manifest, config, never, { id: manifest.id, manifest: path }),
+      }),
     verifySealed: (backup) => verifySealed(backup),
     noteProof: async (backup) => (isEncrypted(backup.path) ? keys.noteProof(backup.path) : undefined),
     unprovenRecipients: () => keys.unproven(config.backup.recipients),
     forgetKeys: (except) => keys.forget(except),
-    remove: async (backup) => {
-      // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
-      await removeIfThere(backup.path);
-      await removeIfThere(backup.manifest);
-      await removeIfThere(`${backup.manifest}.age`);
-      if (
-        await lstat(dirname(backup.path)).then(
-          () => true,
-          () => false,
-        )
-      )
-        await syncFolder(dirname(backup.path));
-    },
+    afterBackup: (backup, signal) => afterBackup(backup, config, { scrub, ...(signal === undefined ? {} : { signal }) }),
+    remove,
   };
 }
 
@@ -136,7 +179,12 @@ function sourceOf({ id, path }: BackupRecord, manifest: Manifest, keys: KeyRing)
 }
 
 /** A manifest that somebody else wrote must not lead into the state folder, nor to files that the config does not name as a database. */
-function refuseForeignPlaces(manifest: OpenManifest, config: Config, never: readonly string[], { id, manifest: path }: BackupRecord): void {
+function refuseForeignPlaces(
+  manifest: OpenManifest,
+  config: Config,
+  never: readonly string[],
+  { id, manifest: path }: Pick<BackupRecord, 'id' | 'manifest'>,
+): void {
   const refuse = (problem: string): Error => fail('BACKUP_CORRUPT', { id, path, problem });
   const databases = new Map(
     Object.entries(config.databases).flatMap(([name, database]) =>

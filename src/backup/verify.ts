@@ -20,12 +20,16 @@ export interface VerifyOptions {
 
 /** Throws BACKUP_MISSING and BACKUP_CORRUPT with the first thing that is not as the manifest says. */
 export async function verifyBackup(
-  { id, path, keys }: Pick<BackupRecord, 'id' | 'path'> & { readonly keys?: KeyRing },
+  { id, path, keys, limit }: Pick<BackupRecord, 'id' | 'path'> & { readonly keys?: KeyRing; readonly limit?: number },
   manifest: OpenManifest,
   { isDeep, signal, sinkFor = () => null }: VerifyOptions,
 ): Promise<void> {
   for (const archive of manifest.archives) await sampleArchive({ id: archive.id, keys }, archiveOf({ path }, manifest, archive.id), id);
-  await verifyArchive({ id, path, keys, ...manifest.archive, entries: ownEntries(manifest) }, signal, sinkFor);
+  await verifyArchive(
+    { id, path, keys, ...(limit === undefined ? {} : { limit }), ...manifest.archive, entries: ownEntries(manifest) },
+    signal,
+    sinkFor,
+  );
   if (!isDeep || manifest.archives.length === 0) return;
   const contents = openContents({ path, keys }, manifest);
   try {

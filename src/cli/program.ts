@@ -122,7 +122,7 @@ function addRecovery(program: Command, call: Call): void {
 function addBackups(program: Command, call: Call): void {
   const actions = () => import('./commands/backup.ts');
   const backup = withCommonFlags(configured(program.command('backup'), call), call.version)
-    .description('list, create, verify, restore and export backups')
+    .description('list, create, verify, restore, export and import backups')
     .usage('COMMAND [flags]')
     .helpCommand(false)
     .enablePositionalOptions()
@@ -154,6 +154,10 @@ function addBackups(program: Command, call: Call): void {
     .argument('<id>')
     .argument('<file>');
   runs(exported, call, async (flags, [id = '', file = '']) => (await actions()).exportTo(id, file, flags, call.terminal));
+  const imported = withKeys(command(backup, call, 'import', 'take in what "backup export" wrote, on this host or another')).argument(
+    '<file>',
+  );
+  runs(imported, call, async (flags, [file = '']) => (await actions()).importFrom(file, flags, call.terminal));
 }
 
 function withKeys(self: Command): Command {

@@ -1,8 +1,18 @@
 // From `upgrade.yaml` as it is written to `Config`: defaults filled in, paths absolute, durations in milliseconds. Pure; the shape was checked before.
 import path from 'node:path';
 import type { DatabaseText, ProbeText, ServiceText, UpgradeConfigText } from '../../schemas/upgrade-config.ts';
-import type { Config, DatabaseConfig, LadderConfig, ProbeConfig, ServiceConfig, VersionSource } from '../model/config.ts';
+import type {
+  AfterBackup,
+  CommandSource,
+  Config,
+  DatabaseConfig,
+  LadderConfig,
+  ProbeConfig,
+  ServiceConfig,
+  VersionSource,
+} from '../model/config.ts';
 import { parseDuration } from '../model/units.ts';
+import { volumeSource } from './volume-source.ts';
 
 interface Surroundings {
   readonly file: string;
@@ -41,6 +51,9 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       onDrift: text.backup?.onDrift ?? 'report',
       keep: text.backup?.keep ?? 10,
       keepDays: text.backup?.keepDays ?? null,
+      restoreTest: text.backup?.restoreTest ?? false,
+      commands: commandSources(text.backup),
+      afterBackup: afterBackup(text.backup?.afterBackup),
       recipients: text.backup?.encrypt?.age ?? [],
     },
     services: mapValues(text.services ?? {}, (service, name) => serviceConfig(service, name, inRoot)),
@@ -70,6 +83,18 @@ function versionSource(text: UpgradeConfigText['version'], inRoot: InRoot): Vers
   if ('json' in text) return { kind: 'json', file: inRoot(text.json), pointer: text.pointer ?? '/version' };
   if ('command' in text) return { kind: 'command', command: text.command };
   return { kind: 'journal' };
+}
+
+function commandSources(text: UpgradeConfigText['backup']): Readonly<Record<string, CommandSource>> {
+  const own = mapValues(text?.commands ?? {}, ({ backup, restore, digest, timeout }): CommandSource => {
+    return { backup, restore, digest: digest ?? null, timeoutMs: ms(timeout, 3_600_000) };
+  });
+  return { ...own, ...Object.fromEntries((text?.volumes ?? []).map((name) => [`volume.${name}`, volumeSource(name)])) };
+}
+
+function afterBackup(text: NonNullable<UpgradeConfigText['backup']>['afterBackup']): AfterBackup | null {
+  if (text === undefined) return null;
+  return { command: text.command, timeoutMs: ms(text.timeout, 3_600_000), onFailure: text.onFailure ?? 'warn' };
 }
 
 function databaseConfig(text: DatabaseText, inRoot: InRoot): DatabaseConfig {

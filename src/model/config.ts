@@ -73,8 +73,31 @@ export interface BackupConfig {
   readonly keep: number;
   /** Those that are younger stay whatever `keep` says; `null`: none for its age. */
   readonly keepDays: number | null;
+  /** Databases are restored into scratch ones before a backup counts. */
+  readonly restoreTest: boolean;
+  /** By name; Docker volumes are among them, as `volume.NAME`. */
+  readonly commands: Readonly<Record<string, CommandSource>>;
+  readonly afterBackup: AfterBackup | null;
   /** age recipients; empty is not encrypted. */
   readonly recipients: readonly string[];
+}
+
+/** What is saved and put back by commands alone. */
+export interface CommandSource {
+  /** Prints it. */
+  readonly backup: readonly string[];
+  /** Reads it, and puts it in the place of what is there. */
+  readonly restore: readonly string[];
+  /** Prints the same as long as nothing has changed; `null`: nobody can say whether it has. */
+  readonly digest: readonly string[] | null;
+  readonly timeoutMs: number;
+}
+
+/** A command that is given each verified backup. */
+export interface AfterBackup {
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+  readonly onFailure: 'warn' | 'fail';
 }
 
 export interface ServiceCommon {

@@ -275,6 +275,10 @@ export interface BackupStore {
   extractTo(backup: BackupRecord, request: { readonly dir: string; readonly paths?: readonly string[] }): Promise<RestoreReport>;
   /** One self-contained file. */
   exportTo(backup: BackupRecord, file: string): Promise<void>;
+  /** Takes such a file in, whole or not at all; the caller records it. Throws BACKUP_CORRUPT, BACKUP_IMPORT_…, before anything is written. */
+  importFrom(file: string, isKnown: (id: string) => boolean): Promise<BackupRecord>;
+  /** Hands the backup to the command of `backup.afterBackup`. Throws AFTER_BACKUP_FAILED. */
+  afterBackup(backup: BackupRecord, signal?: AbortSignal): Promise<void>;
   /** Deletes archive and manifest. */
   remove(backup: BackupRecord): Promise<void>;
 }

@@ -3,7 +3,7 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import type { StdioOptions } from 'node:child_process';
 
-type Three = readonly ['ignore', 'pipe' | 'ignore' | number, 'pipe' | 'ignore' | number];
+type Three = readonly ['ignore' | number, 'pipe' | 'ignore' | number, 'pipe' | 'ignore' | number];
 
 /** Gives `start` the stdio that puts `/dev/null` in the place of each of them. Only where `/proc` tells which there are. */
 export function withoutForeignDescriptors<T>(stdio: Three, start: (stdio: StdioOptions) => T): T {

@@ -14,6 +14,11 @@ export interface CommandRequest {
   /** The working folder, absolute. A relative `argv[0]` with a slash in it is looked up from here. */
   readonly cwd: string;
   readonly timeoutMs: number;
+  /** Besides our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Open files that the command reads, and writes its stdout to; `stdout` of the result is empty then. */
+  readonly stdinFd?: number;
+  readonly stdoutFd?: number;
   readonly signal?: AbortSignal | undefined;
   /**
    * A file, absolute, for the output of a command that starts a daemon: the daemon inherits it as its stdout, and a pipe of ours would
@@ -51,12 +56,17 @@ export async function runCommand(request: CommandRequest): Promise<CommandResult
   }
 }
 
-async function runInto(output: FileHandle | null, { argv, cwd, timeoutMs, signal, outputFile }: CommandRequest): Promise<CommandResult> {
+async function runInto(
+  output: FileHandle | null,
+  { argv, cwd, timeoutMs, signal, outputFile, env, stdinFd, stdoutFd }: CommandRequest,
+): Promise<CommandResult> {
   const started = performance.now();
   const [file = '', ...args] = argv;
   const sink = outputFile === undefined ? 'pipe' : (output?.fd ?? 'ignore');
   // `detached` gives it a session of its own: what it starts survives us, and a timeout can end the whole group.
-  const child = withoutForeignDescriptors(['ignore', sink, sink], (stdio) => spawn(file, args, { cwd, stdio, detached: true }));
+  const child = withoutForeignDescriptors([stdinFd ?? 'ignore', stdoutFd ?? sink, sink], (stdio) =>
+    spawn(file, args, { cwd, stdio, detached: true, env: { ...process.env, ...env } }),
+  );
   const pipes = [child.stdout, child.stderr].filter((pipe) => pipe !== null);
   const head = createHead();
   const tail = createTail();

@@ -35,7 +35,7 @@ export function createAdapters(config: Config): ReadingPorts {
 
 /** `identities`: files with keys for encrypted backups. */
 export function createBackups(config: Config, clock: Clock, identities: readonly string[] = []): BackupStore {
-  return createBackupStore({ config, clock, excludeAlways: pidFiles(config), identities });
+  return createBackupStore({ config, clock, excludeAlways: pidFiles(config), identities, scrub: createScrubber(config.secrets) });
 }
 
 /** A PID file that is set back names a process that is long gone, or somebody else's. */

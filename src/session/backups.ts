@@ -4,6 +4,7 @@ import { ulid } from 'ulid';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
+import { areStopped } from '../../phases/stopping.ts';
 import { createBackups, type ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { locked } from './locked.ts';
@@ -27,11 +28,14 @@ export async function createBackup(config: Config, adapters: ReadingPorts, { isF
       version: await adapters.installation.readVersion(),
       extraPaths: [],
       earlier: await journal.backups(),
+      isSimultaneous: await areStopped(adapters, config),
       ...(isFull === undefined ? {} : { isFull }),
       ...(signal === undefined ? {} : { signal }),
     });
     await journal.recordBackup(record);
     await pruneBackups(config, adapters, journal);
+    // Whoever makes one by hand wants to know, whatever the policy of upgrades is. The backup stays.
+    await adapters.backups.afterBackup(record, signal);
     return record;
   });
 }
@@ -72,6 +76,17 @@ export async function exportBackup(
   const record = await findBackup(config, id);
   await withKeys(config, adapters, options).backups.exportTo(record, path.resolve(file));
   return record;
+}
+
+/** Takes in what another host exported. */
+export async function importBackup(config: Config, plain: ReadingPorts, file: string, options: KeyOptions = {}): Promise<BackupRecord> {
+  const adapters = withKeys(config, plain, options);
+  return locked(config, adapters, async (journal) => {
+    const known = new Set((await journal.backups()).map(({ id }) => id));
+    const record = await adapters.backups.importFrom(path.resolve(file), (id) => known.has(id));
+    await journal.recordBackup(record);
+    return record;
+  });
 }
 
 export function withKeys(config: Config, adapters: ReadingPorts, { identities = [] }: KeyOptions): ReadingPorts {

@@ -63,6 +63,16 @@ export async function exportTo(id: string, file: string, flags: KeyFlags, termin
   return 0;
 }
 
+export async function importFrom(file: string, flags: KeyFlags, terminal: Terminal): Promise<number> {
+  const from = path.resolve(terminal.cwd, file);
+  const record = await (await openManager(flags, terminal)).importBackup(from, keysOf(flags, terminal));
+  present(flags, terminal, shown(record), () => [
+    `Backup ${record.id}: ${count(record.files, 'file')}, ${bytes(record.bytes)}, taken in from ${from} and found equal to its manifest.`,
+    record.path,
+  ]);
+  return 0;
+}
+
 function shown({
   id,
   path,

@@ -48,6 +48,30 @@ export async function restorePostgres(target: PostgresTarget, dumpFile: string, 
   }
 }
 
+/** Whether a dump can be restored: into a database beside the live one, which is proven, and dropped. Nobody notices. Throws as `restorePostgres` does. */
+export async function tryPostgres(target: PostgresTarget, dumpFile: string, options: RestoreOptions): Promise<void> {
+  const { name, id, signal } = options;
+  const beside = await connectBeside(target, { name, ...(signal === undefined ? {} : { signal }) });
+  try {
+    const tools = await findTools(name, await serverVersion(beside));
+    // Another name than a restore of this backup would use.
+    const names = namesBeside(await databaseOf(target), `test ${id}`);
+    const work = { ...options, target, dumpFile, beside, tools, names };
+    try {
+      await createLike(beside, names.staged, names.live);
+      await fill(work);
+      await prove(work, names.staged);
+    } finally {
+      await dropDatabase(beside, names.staged);
+    }
+  } catch (error) {
+    if (error instanceof UpgradeError || signal?.aborted === true) throw error;
+    throw fail('POSTGRES_RESTORE_FAILED', { name, error: messageOf(error) }, {}, error);
+  } finally {
+    await beside.end().catch(() => undefined);
+  }
+}
+
 async function restoreFrom(work: Work): Promise<void> {
   const { beside, names } = work;
   if (await takeUp(work)) return finish(work);

@@ -56,6 +56,10 @@ export const backupFailures = {
     message: `The backup ${id} is encrypted, and ${hasTried ? 'none of the keys that were named opens it' : 'no key was named that opens it'}. It is encrypted to ${listed(recipients)}.`,
     hint: 'Name a file that holds the secret key of one of them: --identity FILE, an age identity file or an SSH private key (Ed25519).',
   }),
+  AFTER_BACKUP_FAILED: ({ id, command, account, lines }: { id: string; command: string; account: string; lines: readonly string[] }) => ({
+    message: `"${command}" (backup.afterBackup) ${account} for the backup ${id}${lines.length === 0 ? '' : `: ${lines.slice(-3).join(' / ')}`}.`,
+    hint: 'The backup itself is good and stays where it is. Remove the cause, or let "onFailure: warn" go on without a copy.',
+  }),
   BACKUP_KEY_UNPROVEN: ({ recipients }: { recipients: readonly string[] }) => ({
     message: `Nobody has shown yet that they hold the secret key of ${recipients.length === 1 ? 'this recipient' : 'these recipients'} of backups: ${listed(recipients)}.`,
     hint: 'After the next backup, run "upgrade backup verify --identity FILE" once with the secret key of each, on this host or on a copy of its backup folder.',
@@ -63,6 +67,46 @@ export const backupFailures = {
   IDENTITY_UNREADABLE: ({ file, problem }: { file: string; problem: string }) => ({
     message: `No key could be read from ${file}: ${problem}.`,
     hint: 'Name an age identity file (AGE-SECRET-KEY-1…) or an SSH private key (Ed25519) without a passphrase; one that is protected can be opened on the fly: --identity <(age -d key.age).',
+  }),
+  BACKUP_EXPORT_INCOMPLETE: ({ id, others }: { id: string; others: readonly string[] }) => ({
+    message: `The backup ${id} lies in the archives of other backups too: ${listed(others)}.`,
+    hint: 'Make a whole one with "upgrade backup create --full" and export that.',
+  }),
+  BACKUP_IMPORT_EXISTS: ({ file, id }: { file: string; id: string }) => ({
+    message: `The backup ${id} in ${file} is in the list already.`,
+    hint: 'There is nothing to do: "upgrade backup verify" tells whether it is sound.',
+  }),
+  BACKUP_IMPORT_FOREIGN: ({ file, product, wanted }: { file: string; product: string; wanted: string }) => ({
+    message: `The backup in ${file} is of "${product}", and this installation is "${wanted}".`,
+    hint: 'Choose the backup of this product, or import it with the upgrade.yaml of the other (-c FILE).',
+  }),
+  RESTORE_TEST_FAILED: ({ id, name, problem }: { id: string; name: string; problem: string }) => ({
+    message: `The backup ${id} was read back well, but its database "${name}" could not be restored from it: ${problem}.`,
+    hint: 'It is not taken for a backup. Check the disk and the room on it, the rights of the database user, and "upgrade doctor"; then start again.',
+  }),
+  SOURCE_COMMAND_FAILED: ({
+    name,
+    what,
+    command,
+    account,
+    lines,
+  }: {
+    name: string;
+    what: string;
+    command: string;
+    account: string;
+    lines: readonly string[];
+  }) => ({
+    message: `The ${what} command of the backup source "${name}" ("${command}") ${account}${lines.length === 0 ? '' : `: ${lines.slice(-3).join(' / ')}`}.`,
+    hint: 'Run the command by hand in the installation root; when it works there, start again.',
+  }),
+  SOURCE_EMPTY: ({ name }: { name: string }) => ({
+    message: `The backup command of the source "${name}" ended well and printed nothing.`,
+    hint: 'It has to print on its standard output what is to be saved.',
+  }),
+  SOURCE_CHANGED: ({ name }: { name: string }) => ({
+    message: `The source "${name}" changed while it was saved: its digest before is not the one after.`,
+    hint: 'Stop what writes to it (stopDuringUpgrade: true for its service), or make its digest leave out what changes by itself.',
   }),
   RESTORE_FAILED: ({ id, path, error }: { id: string; path: string; error: string }) => ({
     message: `The restore of backup ${id} stopped at ${path}: ${error}.`,

@@ -1,9 +1,21 @@
 // Archives and manifests that are damaged, or made to do harm: refused with what is wrong, before anything is written.
 import { createHash } from 'node:crypto';
-import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, symlinkSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { manifestFrame } from '../../../src/backup/exported-file.ts';
 import { byPath } from '../../../src/backup/names.ts';
 import { loadTarHeaders, padding, type TarEntry } from '../../../src/backup/tar-header.ts';
 import { UpgradeError } from '../../../src/model/failure.ts';
@@ -276,6 +288,7 @@ test.each(cases)('$what is refused, and nothing is written', async ({ harm, code
   writeFileSync(join(root, 'd/file'), 'changed since');
   const before = [...fingerprint(root), ...readdirSync(dir)];
   for (const action of [
+    ...(isForeign(says) ? [] : [() => store.verify(backup)]),
     () => store.restore(backup, { asideDir: aside, differences: [{ path: 'd/file', kind: 'differs', why: 'content' }] }),
     () => store.restore(backup, { asideDir: aside }),
   ]) {
@@ -289,6 +302,47 @@ test.each(cases)('$what is refused, and nothing is written', async ({ harm, code
   }
   expect([...fingerprint(root), ...readdirSync(dir)]).toEqual(before);
 });
+
+/** Sound, but of another installation: to be read and not to be restored. */
+function isForeign(says: RegExp): boolean {
+  return /none of this installation|keeps its own state/.test(says.source);
+}
+
+/** Whole and consistent under its other name: as a file of its own it is a backup like any other. */
+const isOnlyRenamed = (what: string): boolean => what === 'a manifest of another backup';
+
+test.each(cases.filter(({ code, what }) => code === undefined && !isOnlyRenamed(what)))(
+  '$what, sent as one file, is not taken in',
+  async ({ harm }) => {
+    const [one, other] = [scratch(), scratch()];
+    const { root, write, dir } = one;
+    write('d/file', 'contents');
+    write('first', 'linked');
+    linkSync(join(root, 'first'), join(root, 'hard'));
+    write('other', 'other');
+    symlinkSync('other', join(root, 'link'));
+    const backup = await one.create();
+    forge(backup, () => undefined);
+    const send = (): void =>
+      writeFileSync(join(dir, 'sent'), Buffer.concat([readFileSync(backup.path), manifestFrame(readFileSync(backup.manifest))]));
+    send();
+    const sound = scratch();
+    await sound.store.importFrom(join(dir, 'sent'), () => false);
+    harm(backup, one);
+    send();
+    other.write('d/file', 'of its own');
+    const before = [...fingerprint(other.root), ...readdirSync(other.dir)];
+    const error: unknown = await other.store
+      .importFrom(join(dir, 'sent'), () => false)
+      .then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+    expect(error).toMatchObject({ failures: [{ code: 'BACKUP_CORRUPT' }] });
+    expect([...fingerprint(other.root), ...readdirSync(other.dir)]).toEqual(before);
+    expect(existsSync(other.config.backup.dir)).toBe(false);
+  },
+);
 
 test('an archive that is written wrongly is found by reading it back, and nothing of it is left', async () => {
   const { create, write, withConfig, config, store } = scratch();

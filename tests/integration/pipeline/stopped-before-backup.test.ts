@@ -1,5 +1,5 @@
 // What must not run during the upgrade is stopped before the backup, so that all of it is of one moment; a run that ends there starts it again.
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fixtures, makeTiny, until, type State, type Tiny } from './installation.ts';
@@ -32,6 +32,14 @@ test('services are down while the backup is made, and one is made', async () => 
   expect(at('backup-verified')).toBeGreaterThan(at('service stopped'));
   expect(keys.filter((key) => key === 'backup-verified')).toHaveLength(1);
   expect(await tiny.answer()).not.toBeNull();
+  const simultaneous = async (): Promise<unknown> => {
+    const [{ manifest }] = JSON.parse((await tiny.upgrade(['backup', 'list', '--json'])).stdout);
+    return JSON.parse(readFileSync(manifest, 'utf8')).simultaneous;
+  };
+  expect(await simultaneous()).toBe(true);
+  // By hand services run on.
+  expect((await tiny.upgrade(['backup', 'create'])).code).toBe(0);
+  expect(await simultaneous()).toBe(false);
 });
 
 test('a run that is refused after the backup starts them again', async () => {

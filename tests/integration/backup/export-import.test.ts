@@ -1,0 +1,190 @@
+// A backup goes to another host in one file: plain tar opens it, and there it is taken in whole or not at all.
+import { spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect } from 'vitest';
+import { UpgradeError } from '../../../src/model/failure.ts';
+import type { BackupRecord } from '../../../src/model/ports.ts';
+import { testNeeding } from '../../support/needs.ts';
+import { fingerprint, run, scratch, setTimes, sqlite, type Scratch } from './installation.ts';
+
+const test = testNeeding('age', 'tar', 'zstd');
+
+function filled(): Scratch {
+  const one = scratch();
+  one.write('VERSION', '0.1.0\n');
+  one.write('config/app.yaml', 'a: 1\n');
+  one.write('data/large', Buffer.alloc(5 << 20, 'large'));
+  one.write('data/ünïcode', 'x');
+  sqlite(join(one.root, 'data/app.db'), 'CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)').close();
+  setTimes(one.root);
+  return one;
+}
+
+const none = (): boolean => false;
+const listOf = (one: Scratch): readonly string[] =>
+  existsSync(one.config.backup.dir) ? readdirSync(one.config.backup.dir).toSorted() : [];
+
+function keys(one: Scratch): { readonly recipient: string; readonly identity: string } {
+  const identity = join(one.dir, 'key.txt');
+  run('age-keygen', ['-o', identity]);
+  return { identity, recipient: run('age-keygen', ['-y', identity]).output.trim() };
+}
+
+describe('an exported backup', () => {
+  test('is taken in on another host, listed, verified and restored there', async () => {
+    const [here, there] = [filled(), scratch()];
+    const expected = fingerprint(here.root);
+    const file = join(here.dir, 'backup.tar.zst');
+    await here.store.exportTo(await here.create(), file);
+    const record = await there.store.importFrom(file, none);
+    expect(record).toMatchObject({ id: 'B1', runId: null, verified: true });
+    await there.store.verify(record);
+    expect(listOf(there)).toEqual(['B1.manifest.json', 'B1.tar.zst']);
+    for (const name of listOf(there)) expect(statSync(join(there.config.backup.dir, name)).mode & 0o777).toBe(0o600);
+    await there.store.restore(record, { asideDir: there.aside });
+    expect(fingerprint(there.root)).toEqual(expected);
+  });
+
+  test('is opened by plain tar', async () => {
+    const here = filled();
+    const expected = fingerprint(here.root);
+    const [file, out] = [join(here.dir, 'backup.tar.zst'), join(here.dir, 'out')];
+    await here.store.exportTo(await here.create(), file);
+    mkdirSync(out);
+    expect(run('tar', ['--zstd', '-xpf', file, '-C', out])).toEqual({ code: 0, output: '' });
+    expect(fingerprint(out)).toEqual(expected);
+  });
+
+  test('stays encrypted on its way, and where it arrives', async () => {
+    const [here, there] = [filled(), scratch()];
+    const expected = fingerprint(here.root);
+    const { recipient, identity } = keys(here);
+    const store = here.withConfig({ backup: { ...here.config.backup, recipients: [recipient] } });
+    const record = await here.create(store);
+    const file = join(here.dir, 'backup.age');
+    await store.exportTo(record, file);
+    await store.forgetKeys(new Set());
+    expect(readFileSync(file).includes('rungs-backup')).toBe(false);
+    const out = join(here.dir, 'out');
+    mkdirSync(out);
+    const opened = spawnSync('sh', ['-c', 'age -d -i "$1" "$2" | tar --zstd -xp -C "$3"', 'sh', identity, file, out], { encoding: 'utf8' });
+    expect(opened.stderr).toBe('');
+    expect(fingerprint(out)).toEqual(expected);
+
+    await expect(there.store.importFrom(file, none)).rejects.toMatchObject({ failures: [{ code: 'BACKUP_ENCRYPTED' }] });
+    expect(listOf(there)).toEqual([]);
+    const withKey = there.withConfig({}, { identities: [identity] });
+    const taken = await withKey.importFrom(file, none);
+    expect(listOf(there)).toEqual(['B1.manifest.json', 'B1.manifest.json.age', 'B1.tar.zst.age']);
+    for (const name of listOf(there)) expect(readFileSync(join(there.config.backup.dir, name)).includes('config/app.yaml')).toBe(false);
+    await expect(there.store.verify(taken)).rejects.toMatchObject({ failures: [{ code: 'BACKUP_ENCRYPTED' }] });
+    expect(await there.store.verifySealed(taken)).toBe(true);
+    await withKey.restore(taken, { asideDir: there.aside });
+    expect(fingerprint(there.root)).toEqual(expected);
+  });
+
+  test('never takes the place of another file, and is not taken in twice', async () => {
+    const here = filled();
+    const file = here.write('../out', 'mine');
+    const backup = await here.create();
+    await expect(here.store.exportTo(backup, file)).rejects.toMatchObject({ failures: [{ code: 'BACKUP_EXPORT_EXISTS' }] });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    await here.store.exportTo(backup, `${file}2`);
+    await expect(here.store.importFrom(`${file}2`, (id) => id === 'B1')).rejects.toMatchObject({
+      failures: [{ code: 'BACKUP_IMPORT_EXISTS' }],
+    });
+    const other = here.withConfig({ product: 'another' });
+    await expect(other.importFrom(`${file}2`, none)).rejects.toMatchObject({ failures: [{ code: 'BACKUP_IMPORT_FOREIGN' }] });
+  });
+});
+
+describe('a file that is no sound exported backup is refused before anything is written:', () => {
+  const flip = (file: string, at: number): void => {
+    const bytes = readFileSync(file);
+    bytes[at] = (bytes[at] ?? 0) ^ 0x20;
+    writeFileSync(file, bytes);
+  };
+  const tail = 'rungs-manifest-1'.length;
+  const cases: Readonly<Record<string, (file: string) => void>> = {
+    'one that is not there': (file) => rmSync(file),
+    'an empty one': (file) => truncateSync(file, 0),
+    'one of a few bytes': (file) => truncateSync(file, 20),
+    'one that is cut off': (file) => truncateSync(file, statSync(file).size - 1),
+    'one with something behind it': (file) => appendFileSync(file, 'x'),
+    'a plain archive without a manifest': (file) => truncateSync(file, 1000),
+    'one with a changed byte in its archive': (file) => flip(file, 100),
+    'one with a changed byte in its manifest': (file) => flip(file, statSync(file).size - tail - 200),
+    'one whose manifest is longer than the file': (file) => {
+      const bytes = readFileSync(file);
+      bytes.writeUInt32LE(0xffffffff, bytes.length - tail - 4);
+      writeFileSync(file, bytes);
+    },
+    'one whose manifest begins elsewhere': (file) => {
+      const bytes = readFileSync(file);
+      bytes.writeUInt32LE(bytes.readUInt32LE(bytes.length - tail - 4) - 10, bytes.length - tail - 4);
+      writeFileSync(file, bytes);
+    },
+    noise: (file) => writeFileSync(file, Buffer.alloc(100_000, 'noise')),
+    'noise with the right end': (file) => writeFileSync(file, `${'x'.repeat(100_000)}\u0010\0\0\0rungs-manifest-1`),
+    'a manifest alone': (file) => {
+      const bytes = readFileSync(file);
+      writeFileSync(file, bytes.subarray(-(bytes.readUInt32LE(bytes.length - tail - 4) + tail + 12)));
+    },
+    'something that age is said to have made': (file) =>
+      writeFileSync(file, 'age-encryption.org/v1\n-> X25519 AAAA\nAAAA\n--- AAAA\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'),
+  };
+  test.each(Object.keys(cases))('%s', async (name) => {
+    const [here, there] = [filled(), scratch()];
+    there.write('config/app.yaml', 'of its own\n');
+    const file = join(here.dir, 'backup');
+    await here.store.exportTo(await here.create(), file);
+    cases[name]?.(file);
+    const before = [...fingerprint(there.root), ...readdirSync(there.dir)];
+    const error: unknown = await there.store.importFrom(file, none).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(UpgradeError);
+    expect(String(error)).toMatch(/^UpgradeError: BACKUP_(CORRUPT|MISSING|ENCRYPTED)/);
+    expect([...fingerprint(there.root), ...readdirSync(there.dir)]).toEqual(before);
+    expect(existsSync(there.config.backup.dir)).toBe(false);
+  });
+});
+
+test('an import that is killed leaves nothing that counts as a backup, and the next one is whole', async () => {
+  const [here, there] = [filled(), scratch()];
+  const file = join(here.dir, 'backup');
+  await here.store.exportTo(await here.create(), file);
+  for (let delay = 0; delay < 12; delay += 1) {
+    const worker = spawn(process.execPath, ['tests/integration/backup/import-worker.ts', there.dir, file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise<void>((resolve) => {
+      const kill = (): void => void setTimeout(() => worker.kill('SIGKILL'), delay * 12);
+      worker.stdout.once('data', kill);
+      worker.once('exit', () => resolve());
+    });
+    const names = listOf(there);
+    // The archive comes last: where it has its name, all of it is there.
+    if (names.includes('B1.tar.zst')) await there.store.verify(record(there));
+    const taken = await there.store.importFrom(file, none);
+    await there.store.verify(taken);
+    rmSync(there.config.backup.dir, { recursive: true });
+  }
+});
+
+function record({ config }: Scratch): BackupRecord {
+  const dir = config.backup.dir;
+  return {
+    id: 'B1',
+    path: join(dir, 'B1.tar.zst'),
+    manifest: join(dir, 'B1.manifest.json'),
+    bytes: 0,
+    files: 0,
+    verified: true,
+    createdAt: '',
+    runId: null,
+    version: null,
+  };
+}
