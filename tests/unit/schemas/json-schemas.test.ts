@@ -32,6 +32,7 @@ describe('documents fit their schemas', () => {
       probes: [{ name: 'x', status: 'passed', attempts: 2, durationMs: 3 }],
       backup: { id: '01J', path: 'x', bytes: 123, files: 45, verified: true },
       restored: [{ path: 'config/app.yaml', why: 'differs' }],
+      drift: [{ path: 'data/live.log', why: 'size', services: ['api'] }],
       failure: { phase: 'orchestration', step: 'v/002_x', code: 'STEP_FAILED', message: 'm', hint: 'h', log: ['l'] },
       failures: [],
       warnings: [],
