@@ -1,0 +1,83 @@
+// A service of a Compose project gets a new image: in the container, and in the file that Compose reads at the next `up`.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, expect, vi } from 'vitest';
+import { startDockerEngine, type DockerEngine } from '../../support/docker-engine.ts';
+import { makeImage } from '../../support/docker-images.ts';
+import { testAsRoot } from '../../support/needs.ts';
+import { describeContainer, makeInstallation, mapOf, namesIn, type Installation } from './docker-installation.ts';
+
+const test = testAsRoot('dockerd', 'docker', 'busybox', 'unshare', 'docker-compose');
+const isThere = test !== (test.skip as unknown);
+let engine: DockerEngine;
+beforeAll(async () => {
+  if (!isThere) return;
+  engine = await startDockerEngine();
+  vi.stubEnv('DOCKER_HOST', engine.host);
+  await makeImage(engine, 'web:1');
+  await makeImage(engine, 'web:2');
+  await makeImage(engine, 'bad:1', { behaviour: 'exitsAtOnce', hasHealthCheck: false });
+});
+
+const file = `version: "3.7"
+services:
+  web: { image: "web:1", stop_grace_period: 2s, environment: { OWN: mine }, volumes: [kept:/kept] }
+volumes: { kept: {} }
+`;
+
+async function up(home: Installation): Promise<void> {
+  await promisify(execFile)('docker-compose', ['up', '--detach'], { cwd: home.root, env: { ...process.env, ...engine.env } });
+}
+
+function install(image: string): Installation {
+  const home = makeInstallation({
+    services: '{ web: { compose: docker-compose.yml, service: web, timeout: 10s, stableFor: 300ms } }',
+    images: `{ web: "${image}" }`,
+  });
+  home.write('docker-compose.yml', file);
+  return home;
+}
+
+test('the next "up" keeps the new image, and finds nothing to do', async () => {
+  const home = install('web:2');
+  await up(home);
+  const [name = ''] = await namesIn(engine);
+  const result = await home.run();
+  expect(result.failure).toBeNull();
+  expect(await namesIn(engine)).toEqual([name]);
+  expect(home.read('docker-compose.override.yml')).toContain('image: web:2');
+  const after = await describeContainer(engine, name);
+  expect(mapOf(after['Config'])['Image']).toBe('web:2');
+  await up(home);
+  expect(await describeContainer(engine, name)).toEqual(after);
+  await engine.docker('rm', '--force', '--volumes', name);
+});
+
+test('a rollback leaves the old container, and takes the file away', async () => {
+  const home = install('bad:1');
+  await up(home);
+  const [name = ''] = await namesIn(engine);
+  const before = await describeContainer(engine, name);
+  const result = await home.run();
+  expect(result.outcome).toBe('rolled-back');
+  expect(await describeContainer(engine, name)).toEqual(before);
+  expect(existsSync(path.join(home.root, 'docker-compose.override.yml'))).toBe(false);
+  expect(await namesIn(engine)).toEqual([name]);
+  await engine.docker('rm', '--force', '--volumes', name);
+});
+
+test('an override file of somebody else is left alone: a finding names the line for .env', async () => {
+  const home = install('web:2');
+  home.write('docker-compose.override.yml', 'version: "3.7"\nservices:\n  web: { labels: { role: web } }\n');
+  await up(home);
+  const [name = ''] = await namesIn(engine);
+  const hints: string[] = [];
+  const result = await home.run({ onEvent: (event) => event.type === 'finding' && hints.push(event.finding.hint) });
+  expect(result.failure).toBeNull();
+  expect(hints.join('\n')).toContain('docker-compose.rungs.yml to the .env file');
+  expect(home.read('docker-compose.rungs.yml')).toContain('image: web:2');
+  expect(home.read('docker-compose.override.yml')).not.toContain('image');
+  await engine.docker('rm', '--force', '--volumes', name);
+});
