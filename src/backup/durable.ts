@@ -27,7 +27,7 @@ export async function syncFiles(files: readonly string[]): Promise<void> {
 
 /** Puts names on disk: what was made in these folders, renamed in them, and taken away. */
 export async function syncFolders(folders: readonly string[]): Promise<void> {
-  if (folders.length > 64 && (await syncFileSystems(folders.map((folder) => `${folder}/.`)))) return;
+  if (folders.length > 4 && (await syncFileSystems(folders.map((folder) => `${folder}/.`)))) return;
   for (const folder of folders) await syncFolder(folder);
 }
 
