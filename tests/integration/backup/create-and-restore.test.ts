@@ -36,9 +36,9 @@ test('what was changed, removed and created since comes back as it was', async (
     { path: 'VERSION', kind: 'differs', why: 'mode' },
     { path: 'config/app.yaml', kind: 'differs', why: 'size' },
     { path: 'data/app.db', kind: 'differs', why: 'schema, rows of users' },
+    { path: 'data/new', kind: 'created', why: 'created since' },
     { path: 'data/uploads', kind: 'missing', why: 'missing' },
     { path: 'data/uploads/a.txt', kind: 'missing', why: 'missing' },
-    { path: 'data/new', kind: 'created', why: 'created since' },
   ]);
   const report = await store.restore(backup, { differences, asideDir: aside });
   expect(report).toEqual({
