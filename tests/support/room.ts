@@ -24,7 +24,7 @@ interface RoomOptions {
 }
 
 /** The end of a script: the first process of a room gets the orphans, and must bury them. */
-export const reaper = 'sleep infinity & while :; do wait $!; done';
+export const reaper = 'while :; do sleep 3600 & wait $!; done';
 
 const execute = promisify(execFile);
 
@@ -65,11 +65,12 @@ export async function openRoom({ name, script, unshare = [], env = {} }: RoomOpt
   };
 }
 
-// The pipe from the test is read by `cat` alone: when it closes, for whatever reason, the room is torn down by the kernel.
+// The pipe from the test is read by `cat` alone: when it closes, for whatever reason, the room is torn down by the kernel; and so it is when
+// this shell is killed.
 const holderScript = `
 for group in $1; do echo $$ > "$group/cgroup.procs"; done
 script=$2; shift 2
-unshare "$@" sh -c "$script" </dev/null >&2 &
+setpriv --pdeathsig KILL unshare "$@" sh -c "$script" </dev/null >&2 &
 cat >/dev/null
 kill -9 $!
 wait $!
