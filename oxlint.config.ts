@@ -20,6 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/backup': ['schemas', 'model', 'databases', 'processes'],
   'src/probes': ['model', 'databases', 'processes'],
   'src/sql-lint': ['model'],
+  'src/notify': ['model'],
   // Part of the composition root: wires adapters, and is started by nobody but the update manager.
   'src/session': [
     'schemas',
@@ -39,10 +40,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'probes',
     'report',
     'sql-lint',
+    'notify',
     'system-clock',
     'cli/main',
   ],
-  'src/cli': ['model', 'plan', 'report', 'session', 'update-manager', 'rungs-version'],
+  'src/serve': ['schemas', 'model', 'plan', 'report', 'update-manager', 'rungs-version'],
+  'src/cli': ['model', 'plan', 'report', 'session', 'serve', 'update-manager', 'rungs-version'],
 };
 
 const ours = [
@@ -64,6 +67,8 @@ const ours = [
   'probes',
   'session',
   'sql-lint',
+  'notify',
+  'serve',
   'cli',
   'step-api',
   'update-manager',

@@ -47,7 +47,6 @@ export async function preflight(
     ...editedSteps(facts),
     ...irreversibleSteps(plan),
     ...unprovenKeys(ports),
-    ...notYetSupportedConfig(config),
   ];
   return findings.toSorted((a, b) => rank[a.level] - rank[b.level]);
 }
@@ -161,9 +160,4 @@ function irreversibleSteps(plan: Plan): readonly Finding[] {
 function unprovenKeys({ backups }: Pick<Ports, 'backups'>): readonly Finding[] {
   const recipients = backups.unprovenRecipients();
   return recipients.length === 0 ? [] : [finding('warn', failure('BACKUP_KEY_UNPROVEN', { recipients }))];
-}
-
-/** What a config may say already and nobody does yet: told before anything runs, not after all the steps. */
-function notYetSupportedConfig({ notify }: Config): readonly Finding[] {
-  return notify.length === 0 ? [] : [finding('warn', failure('NOTIFY_NOT_SUPPORTED', {}))];
 }

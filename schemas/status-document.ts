@@ -3,7 +3,8 @@ import * as z from 'zod/mini';
 import { failure, nullable, outcome, phaseName, version } from './document-shapes.ts';
 import { say } from './shapes.ts';
 
-const run = z.looseObject({
+/** A run as it is listed. */
+export const runSummary = z.looseObject({
   id: z.string(),
   from: nullable(version()),
   to: nullable(version()),
@@ -23,7 +24,7 @@ export const statusDocument = z.object({
   latest: say('The highest version that the migrations reach.', nullable(version())),
   pending: say('The transitions that lead there.', z.array(z.string())),
   state: z.enum(['up-to-date', 'pending', 'unfinished', 'error']),
-  run: say('The unfinished run.', nullable(run)),
+  run: say('The unfinished run.', nullable(runSummary)),
   lock: nullable(
     z.object({
       host: nullable(z.string()),
@@ -33,7 +34,7 @@ export const statusDocument = z.object({
       heartbeatAt: z.optional(say('Only where several hosts share a journal: when the holder was last heard of.', nullable(z.string()))),
     }),
   ),
-  lastRun: nullable(run),
+  lastRun: nullable(runSummary),
   backups: z.array(z.looseObject({ id: z.string() })),
   ladders: z.array(
     z.object({

@@ -285,13 +285,35 @@ export const upgradeConfig = exact({
       'Who is told about an outcome.',
       listOf(
         exact({
-          webhook: text('a URL such as https://example.org/hook'),
+          webhook: say('Who is told.', text('a URL such as https://example.org/hook')),
           on: optional(
-            listOf(oneOf(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']), 'a list of outcomes'),
+            say(
+              'At which outcomes. Default: rolled-back, stranded.',
+              listOf(oneOf(['committed', 'nothing-to-do', 'refused', 'rolled-back', 'stopped', 'stranded']), 'a list of outcomes'),
+            ),
+          ),
+          template: optional(say('What it understands. Default: json.', oneOf(['json', 'ntfy', 'slack', 'discord']))),
+          name: optional(say('What it is called. Default: its place in the list.', text('a name'))),
+          secret: optional(say('Messages are signed with it (Standard Webhooks).', text('a secret such as ${HOOK_SECRET}'))),
+          headers: optional(
+            say('Headers of the request, for a token say.', z.record(z.string(), text('the value of a header'), 'a map of headers')),
           ),
         }),
         'a list of { webhook, on }',
       ),
+    ),
+  ),
+  metrics: optional(
+    say(
+      'Metrics for hosts where nothing serves them.',
+      exact({
+        textfile: optional(
+          say(
+            "Written at the end of each run, for node_exporter's textfile collector.",
+            text('a path such as /var/lib/node_exporter/rungs.prom'),
+          ),
+        ),
+      }),
     ),
   ),
 });

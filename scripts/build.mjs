@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { build as buildPage } from 'vite';
 
 const isQuick = process.argv.includes('--quick');
 
@@ -30,12 +31,34 @@ await build({
   // Its ES module build keeps its names under `await import()`, and what is not used is left out.
   alias: { yaml: path.resolve('node_modules/yaml/browser/dist/index.js') },
   // pino starts worker threads by file name, so it stays a package of its own; it is loaded only by a run.
-  external: ['pino', 'pg', 'libpg-query', 'dockerode'],
+  external: ['pino', 'pg', 'libpg-query', 'dockerode', 'fastify', '@fastify/*', 'prom-client'],
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
   logLevel: 'warning',
 });
 
+await buildDashboard();
+
 if (!isQuick) {
   const { status } = spawnSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
+}
+
+/** One page with one script and one style: everything that it needs comes from the server that it is about. */
+async function buildDashboard() {
+  await buildPage({
+    configFile: false,
+    root: 'src/serve/dashboard',
+    base: '/',
+    logLevel: 'warn',
+    build: {
+      outDir: path.resolve('dist/dashboard'),
+      emptyOutDir: true,
+      target: 'es2023',
+      // Nothing is written into the page itself: its policy allows no script and no style there.
+      modulePreload: false,
+      assetsInlineLimit: 0,
+      cssCodeSplit: false,
+    },
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  });
 }

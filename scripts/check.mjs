@@ -5,6 +5,7 @@ const checks = [
   ['format', 'oxfmt', ['--check', '.']],
   ['lint', 'oxlint', ['--type-aware', '--deny-warnings', '.']],
   ['types', 'tsc', ['-p', '.']],
+  ['types of the dashboard', 'tsc', ['-p', 'src/serve/dashboard']],
   ['unused', 'knip', ['--no-progress']],
   // `npm test` runs them with all the others.
   ...(process.argv.includes('--static') ? [] : [['unit tests', 'vitest', ['run', '--project', 'unit']]]),

@@ -4,6 +4,9 @@ import { loadConfig } from './config/load-config.ts';
 import type { Config } from './model/config.ts';
 import type { UpgradeEvent } from './model/event.ts';
 import type { Outlook } from './model/outlook.ts';
+import { failuresOf, type Failure } from './model/failure.ts';
+import type { OutboxEntry } from './model/notification.ts';
+import type { Delivery } from './notify/deliver.ts';
 import type { Finding } from './model/plan.ts';
 import type { AskAboutDrift, BackupRecord, RestoreReport } from './model/ports.ts';
 import type { ResultDocument, RunRecord } from './model/run.ts';
@@ -18,12 +21,20 @@ import type { BootNote } from './session/boot-notes.ts';
 import type { BootWishes } from './session/boot-settings.ts';
 import type { CheckReport } from './session/check.ts';
 import type { FreshCheckOptions, FreshLadder } from './session/check-fresh.ts';
+import type { DeliverOptions, TriedTarget } from './session/deliver-messages.ts';
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
+import type { MigrationsStatus } from './session/migrations-status.ts';
+import type { Observer } from './session/observe.ts';
 import type { PlanOptions, PreparedPlan } from './session/planning.ts';
 import type { RunDetails } from './session/run-details.ts';
-import type { StatusDocument } from './session/status.ts';
+import type { RunSoFar } from './session/run-so-far.ts';
+import type { ServicesReport } from './session/service-states.ts';
+import type { RunSummary, StatusDocument } from './session/status.ts';
+import type { VersionGraph } from './session/version-graph.ts';
 import { systemClock } from './system-clock.ts';
+
+export type { Observer } from './session/observe.ts';
 
 export interface OpenOptions {
   /** Path of `upgrade.yaml`; default: the nearest one, from `cwd` upwards. */
@@ -41,6 +52,9 @@ export interface RunOptions {
   /** Aborting it stops the run at the next safe point and rolls back. */
   readonly signal?: AbortSignal;
 }
+
+// A receiver that is away must not keep the caller for long: the journal remembers.
+const tellWithinMs = 10_000;
 
 export class UpdateManager {
   readonly config: Config;
@@ -152,7 +166,7 @@ export class UpdateManager {
     ]);
     isBootWanted(env);
     const { signal, onNote = () => undefined } = options;
-    return boot({
+    const result = await boot({
       config: this.config,
       adapters,
       settings: bootSettings(this.config, env, options),
@@ -160,6 +174,7 @@ export class UpdateManager {
       onNote,
       ...(signal === undefined ? {} : { signal }),
     });
+    return this.#told(result, signal);
   }
 
   /** What a boot would run now. Writes nothing. */
@@ -197,6 +212,57 @@ export class UpdateManager {
     return runDetails(this.config, runId);
   }
 
+  /** So many runs, the newest first, without their results. */
+  async recentRuns(limit: number): Promise<readonly RunSummary[]> {
+    const [{ readJournal }, { summary }] = await Promise.all([import('./session/journals.ts'), import('./session/status.ts')]);
+    return readJournal(this.config, async (journal) => ((await journal?.runs(limit)) ?? []).map(summary));
+  }
+
+  /** Whether the journal knows the run. */
+  async hasRun(runId: string): Promise<boolean> {
+    const { readJournal } = await import('./session/journals.ts');
+    return readJournal(this.config, async (journal) => ((await journal?.run(runId)) ?? null) !== null);
+  }
+
+  /** One run as it stands, also in the middle. Throws RUN_UNKNOWN. */
+  async runSoFar(runId: string): Promise<RunSoFar> {
+    const { runSoFar } = await import('./session/run-so-far.ts');
+    return runSoFar(this.config, runId);
+  }
+
+  /** For looking on for a long time; whoever opens it closes it. Writes nothing. */
+  async observe(): Promise<Observer> {
+    const { observe } = await import('./session/observe.ts');
+    return observe(this.config);
+  }
+
+  /** All versions and transitions, with the way to the latest. */
+  async versionGraph(): Promise<VersionGraph> {
+    const [{ versionGraph }, { openInstallation }] = await Promise.all([
+      import('./session/version-graph.ts'),
+      import('./session/journals.ts'),
+    ]);
+    return versionGraph(this.config, openInstallation(this.config));
+  }
+
+  /** In the text format of Prometheus. */
+  async metrics(): Promise<string> {
+    const { metricsOf } = await import('./session/metrics.ts');
+    return metricsOf(this.config);
+  }
+
+  /** Which services run now, and how the probes of the last run ended. Changes nothing. */
+  async serviceStates(): Promise<ServicesReport> {
+    const { serviceStates } = await import('./session/service-states.ts');
+    return serviceStates(this.config, (await this.#open()).services);
+  }
+
+  /** Where a ladder stands, in the shape of M.O.S.S. Throws LADDERS_MISSING, LADDER_UNKNOWN, LADDER_WHICH. */
+  async migrationsStatus(ladder?: string): Promise<MigrationsStatus> {
+    const { migrationsStatus } = await import('./session/migrations-status.ts');
+    return migrationsStatus(this.config, ladder);
+  }
+
   /** Lints the migrations. */
   async check(): Promise<CheckReport> {
     const { checkMigrations } = await import('./session/check.ts');
@@ -232,6 +298,24 @@ export class UpdateManager {
   async *follow(runId?: string, options: Omit<FollowRequest, 'runId'> = {}): AsyncGenerator<UpgradeEvent> {
     const { followRun } = await import('./session/follow.ts');
     yield* followRun(this.config, systemClock, { ...options, ...(runId === undefined ? {} : { runId }) });
+  }
+
+  /** Tells whom the journal says is still to be told. Needs no lock. */
+  async deliverMessages(options: DeliverOptions): Promise<Delivery> {
+    const { deliverMessages } = await import('./session/deliver-messages.ts');
+    return deliverMessages(this.config, systemClock, options);
+  }
+
+  /** What waits to be delivered and what was delivered lately, the newest first. */
+  async listMessages(): Promise<readonly OutboxEntry[]> {
+    const { listMessages } = await import('./session/deliver-messages.ts');
+    return listMessages(this.config);
+  }
+
+  /** Sends a message that says nothing to each that upgrade.yaml names. */
+  async testMessages(): Promise<readonly TriedTarget[]> {
+    const { testMessages } = await import('./session/deliver-messages.ts');
+    return testMessages(this.config, systemClock);
   }
 
   /** The newest first. */
@@ -289,7 +373,7 @@ export class UpdateManager {
       import('./session/total-timeout.ts'),
       this.#open(),
     ]);
-    return withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
+    const result = await withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
       runSession({
         ...entry,
         config: this.config,
@@ -299,6 +383,23 @@ export class UpdateManager {
         listeners: [(event) => void this.#emitter.emit('event', event)],
       }),
     );
+    return this.#told(result, signal);
+  }
+
+  /** The run is over and recorded, and so are the messages about it: whoever is not told now is told by whoever comes next. */
+  async #told(result: ResultDocument, signal: AbortSignal | undefined): Promise<ResultDocument> {
+    const { notify, metrics } = this.config;
+    const problems: (readonly Failure[])[] = [];
+    if (metrics.textfile !== null && result.runId !== null) {
+      const { writeMetrics } = await import('./session/metrics.ts');
+      problems.push(await writeMetrics(this.config, metrics.textfile).then(() => [], failuresOf));
+    }
+    if (notify.length > 0) {
+      const options = { budgetMs: tellWithinMs, ...(signal === undefined ? {} : { signal }) };
+      problems.push(await this.deliverMessages(options).then((delivery) => delivery.failures, failuresOf));
+    }
+    const warnings = problems.flat().map(({ message, hint }) => `${message} ${hint}`);
+    return warnings.length === 0 ? result : { ...result, warnings: [...result.warnings, ...warnings] };
   }
 
   // What a command does not use it does not load: `status` is asked often, and by scripts that wait for it.

@@ -1,6 +1,7 @@
 // The flags of commands, and how those given before and after the command's name come together.
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { fail } from '../model/failure.ts';
+import { parseDuration } from '../model/units.ts';
 
 export interface CommonFlags {
   readonly config?: string;
@@ -66,6 +67,15 @@ export function choice(flags: string, description: string, values: readonly stri
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It has to be a whole number.');
   return Number(text);
+}
+
+/** When a token ends, as ISO 8601: `30d`, `12h`, or a day. */
+export function expiry(text: string): string {
+  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
+  const ms = days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+  const at = ms === null ? Date.parse(text) : Date.now() + ms;
+  if (Number.isNaN(at) || at <= Date.now()) throw new InvalidArgumentError('It has to be a time to come: 30d, 12h, or 2027-01-31.');
+  return new Date(at).toISOString();
 }
 
 /** What stands nearer to the command's end wins. Throws USAGE for a flag before the command's name that the command does not have: it would be left unheard. */

@@ -19,6 +19,10 @@ const takeValue: ReadonlySet<string> = new Set([
   '--handed-over',
   '--format',
   '--on-failure',
+  '--listen',
+  '--allow-host',
+  '--scope',
+  '--expires',
 ]);
 
 export function readInvocation(argv: readonly string[]): Invocation {

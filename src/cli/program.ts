@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { fail } from '../model/failure.ts';
 import {
   choice,
+  expiry,
   flagsOf,
   nameOf,
   wholeNumber,
@@ -79,6 +80,8 @@ function buildProgram(call: Call): Command {
   addAuthoring(program, call);
   addLadders(program, call);
   addBoot(program, call);
+  addServe(program, call);
+  addNotify(program, call);
   addNotYet(program, call);
   return program;
 }
@@ -121,17 +124,7 @@ function addRecovery(program: Command, call: Call): void {
 
 function addBackups(program: Command, call: Call): void {
   const actions = () => import('./commands/backup.ts');
-  const backup = withCommonFlags(configured(program.command('backup'), call), call.version)
-    .description('list, create, verify, restore, export and import backups')
-    .usage('COMMAND [flags]')
-    .helpCommand(false)
-    .enablePositionalOptions()
-    .argument('[command]')
-    .allowExcessArguments(true)
-    .action((word: string | undefined) => {
-      if (word !== undefined) throw unknownCommand(word, backup);
-      throw fail('COMMAND_MISSING_WORD', { command: nameOf(backup), known: backup.commands.map((known) => known.name()) });
-    });
+  const backup = group(program, call, 'backup', 'list, create, verify, restore, export and import backups');
   runs(command(backup, call, 'list', 'all backups'), call, async (flags) => (await actions()).list(flags, call.terminal));
   const made = command(backup, call, 'create', 'make a backup now').option('--full', 'store everything, whatever earlier backups have');
   runs(made, call, async (flags) => (await actions()).create(flags, call.terminal));
@@ -220,9 +213,44 @@ function addBoot(program: Command, call: Call): void {
   runs(boot, call, async (flags, words) => (await import('./commands/boot.ts')).boot(words, call.line, flags, call.terminal));
 }
 
+function addServe(program: Command, call: Call): void {
+  const serve = command(program, call, 'serve', 'the status API and the dashboard; only looks')
+    .option('--listen <address>', 'HOST:PORT on loopback, or unix:/path (default: 127.0.0.1:7070)')
+    .option('--allow-host <host...>', 'also answer to this name: HOST or HOST:PORT as a proxy in front passes it on')
+    .option('--allow-remote', 'listen where other machines reach it; nothing is encrypted')
+    .option('--print-unit', 'print a systemd unit that runs this, and end');
+  runs(serve, call, async (flags) => (await import('./commands/serve.ts')).serve(flags, call.terminal));
+  const actions = () => import('./commands/token.ts');
+  const token = group(program, call, 'token', 'who may ask the status API: create, list and revoke tokens');
+  const create = command(token, call, 'create', 'make a token and print it, once')
+    .argument('<name>', 'what it is for')
+    .addOption(choice('--scope <scope...>', 'what it may ask (default: all)', ['read', 'logs', 'metrics']))
+    .option('--expires <when>', 'when it ends: 30d, 12h, or a day such as 2027-01-31', expiry);
+  runs(create, call, async (flags, [name = '']) => (await actions()).create(name, flags, call.terminal));
+  runs(command(token, call, 'list', 'all tokens, without what makes them valid'), call, async (flags) =>
+    (await actions()).list(flags, call.terminal),
+  );
+  const revoke = command(token, call, 'revoke', 'take a token back, at once').argument('<name>');
+  runs(revoke, call, async (flags, [name = '']) => (await actions()).revoke(name, flags, call.terminal));
+}
+
+function addNotify(program: Command, call: Call): void {
+  const actions = () => import('./commands/notify.ts');
+  const notify = group(program, call, 'notify', 'tell those whom upgrade.yaml names, and see who was told');
+  runs(command(notify, call, 'send', 'try now what could not be delivered'), call, async (flags) =>
+    (await actions()).send(flags, call.terminal),
+  );
+  runs(command(notify, call, 'list', 'what waits, and what was delivered lately'), call, async (flags) =>
+    (await actions()).list(flags, call.terminal),
+  );
+  runs(command(notify, call, 'test', 'send everybody a message that says nothing'), call, async (flags) =>
+    (await actions()).test(flags, call.terminal),
+  );
+}
+
 /** Commands that are planned: known, so that nobody takes them for a slip of the pen. */
 function addNotYet(program: Command, call: Call): void {
-  for (const name of ['test', 'serve', 'token']) {
+  for (const name of ['test']) {
     configured(program.command(name, { hidden: true }), call)
       .helpOption(false)
       .argument('[words...]')
@@ -231,6 +259,22 @@ function addNotYet(program: Command, call: Call): void {
         throw fail('COMMAND_NOT_YET', { command: name });
       });
   }
+}
+
+/** A command that only has commands. */
+function group(program: Command, call: Call, name: string, description: string): Command {
+  const self = withCommonFlags(configured(program.command(name), call), call.version)
+    .description(description)
+    .usage('COMMAND [flags]')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .argument('[command]')
+    .allowExcessArguments(true)
+    .action((word: string | undefined) => {
+      if (word !== undefined) throw unknownCommand(word, self);
+      throw fail('COMMAND_MISSING_WORD', { command: nameOf(self), known: self.commands.map((known) => known.name()) });
+    });
+  return self;
 }
 
 function command(parent: Command, call: Call, name: string, description: string): Command {

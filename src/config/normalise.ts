@@ -1,4 +1,5 @@
 // From `upgrade.yaml` as it is written to `Config`: defaults filled in, paths absolute, durations in milliseconds. Pure; the shape was checked before.
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { DatabaseText, ProbeText, ServiceText, UpgradeConfigText } from '../../schemas/upgrade-config.ts';
 import type {
@@ -70,7 +71,16 @@ export function normalise(text: UpgradeConfigText, { file, root, secrets }: Surr
       lockMs: text.boot?.lockTimeout === undefined ? null : parseDuration(text.boot.lockTimeout),
       totalMs: text.boot?.timeout === undefined ? null : parseDuration(text.boot.timeout),
     },
-    notify: (text.notify ?? []).map(({ webhook, on }) => ({ webhook, on: on ?? ['rolled-back', 'stranded'] })),
+    notify: (text.notify ?? []).map(({ webhook, on, template, name, secret, headers }, at) => ({
+      key: name ?? createHash('sha256').update(webhook).digest('hex').slice(0, 16),
+      name: name ?? `notify[${at}]`,
+      webhook,
+      on: on ?? ['rolled-back', 'stranded'],
+      template: template ?? 'json',
+      secret: secret ?? null,
+      headers: headers ?? {},
+    })),
+    metrics: { textfile: text.metrics?.textfile === undefined ? null : inRoot(text.metrics.textfile) },
     secrets,
   };
 }

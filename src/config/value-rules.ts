@@ -22,7 +22,14 @@ export function valueRules(context: RuleContext): readonly Failure[] {
     if (database.kind === 'postgres') url(['databases', name, 'postgres'], database.url, ['postgres:', 'postgresql:']);
   }
   if (config.journal.kind === 'postgres') url(['journal', 'postgres'], config.journal.url, ['postgres:', 'postgresql:']);
-  for (const [at, { webhook }] of config.notify.entries()) url(['notify', at, 'webhook'], webhook, ['https:', 'http:']);
+  for (const [at, { webhook, key }] of config.notify.entries()) {
+    url(['notify', at, 'webhook'], webhook, ['https:', 'http:']);
+    if (config.notify.findIndex((other) => other.key === key) < at) {
+      const given = text.notify?.[at]?.name;
+      const where = place(['notify', at, given === undefined ? 'webhook' : 'name']);
+      problems.push(failure('DUPLICATE_KEY', { of, key: `notify: ${given === undefined ? 'webhook' : `name: ${given}`}` }, where));
+    }
+  }
   for (const [at, probe] of config.verify.entries()) {
     const under = ['verify', at];
     if (probe.kind === 'http') {

@@ -47,6 +47,27 @@ export function openJournalDatabase(state: string, mode: 'read' | 'write', isHel
   }
 }
 
+/**
+ * For what may be written without the lock, beside a run perhaps: nothing is made or brought up to date. `null`: there is no journal, or it is one of
+ * another version.
+ */
+export function openJournalBeside(state: string): JournalDatabase | null {
+  const file = path.join(state, 'journal.db');
+  if (!existsSync(file)) return null;
+  try {
+    const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
+    const db = new DatabaseSync(file);
+    db.exec('PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL');
+    if (Number(db.prepare('PRAGMA user_version').get()?.user_version) === journalVersion) {
+      return { db, write: (change) => transact(db, file, state, change) };
+    }
+    db.close();
+    return null;
+  } catch (error) {
+    throw explained(error, file);
+  }
+}
+
 function open(file: string, state: string, mode: 'read' | 'write', isHeld: boolean): JournalDatabase | null {
   const { DatabaseSync } = require('node:sqlite') as typeof import('node:sqlite');
   const db = openDatabase(DatabaseSync, file, mode, isHeld);

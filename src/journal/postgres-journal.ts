@@ -7,9 +7,9 @@ import { stepsOf, type Plan } from '../model/plan.ts';
 import type { Journal, ServiceState } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalTables } from './open-postgres.ts';
-import { commitPlan, insertEvents, intendSteps, settleSteps } from './postgres-writes.ts';
+import { commitPlan, enqueue, insertEvents, intendSteps, settleSteps } from './postgres-writes.ts';
 import type { Query, Row, WritePermit } from './postgres-session.ts';
-import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
+import { appliedStepOf, backupOf, effectOf, ladderStepOf, latestRunOf, outboxEntryOf, parse, runOf, stepRecordOf } from './rows.ts';
 
 export interface PostgresJournalOptions {
   readonly target: PostgresTarget;
@@ -66,6 +66,18 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
     run: (id) => first(runOf, 'SELECT * FROM rungs.runs WHERE installation = $1 AND id = $2', id),
     unfinishedRun: () => first(runOf, 'SELECT * FROM rungs.runs WHERE installation = $1 AND outcome IS NULL'),
     runs: (limit) => all(runOf, 'SELECT * FROM rungs.runs WHERE installation = $1 ORDER BY seq DESC LIMIT $2', limit ?? null),
+    latestRun: () => first(latestRunOf, 'SELECT id, outcome FROM rungs.runs WHERE installation = $1 ORDER BY seq DESC LIMIT 1'),
+    mark: async () =>
+      String(
+        await first(
+          ({ mark }) => mark,
+          `SELECT concat_ws(' ', r.id, r.phase, r.course, r.outcome, r.attempts,
+             (SELECT max(seq) FROM rungs.events WHERE installation = $1 AND run_id = r.id),
+             (SELECT max(seq) FROM rungs.backups WHERE installation = $1),
+             (SELECT count(*) || '/' || max(applied_at) FROM rungs.ladder_steps WHERE installation = $1)) AS mark
+           FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT * FROM rungs.runs WHERE installation = $1 ORDER BY seq DESC LIMIT 1) r ON true`,
+        ),
+      ),
     takeUp: (runId, { host, pid, isAskedFor }) =>
       write(async (query) => {
         // A stranded run that somebody asks for by hand is taken up again, and its count begins anew.
@@ -162,8 +174,9 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
       ),
     effects: (runId) =>
       all(effectOf, 'SELECT * FROM rungs.effects WHERE installation = $1 AND run_id = $2 ORDER BY key COLLATE "C"', runId),
-    finishRun: (runId, outcome, result, committed) =>
+    finishRun: (runId, outcome, result, committed, messages = []) =>
       write(async (query) => {
+        if (messages.length > 0) await enqueue(query, own, messages);
         if (committed !== undefined) await commitPlan(query, own, runId, committed);
         // A run that is over is not taken up again.
         if (outcome !== 'stranded') await query('DELETE FROM rungs.plans WHERE installation = $1 AND run_id = $2', [own, runId]);
@@ -179,6 +192,11 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
           ],
         );
       }),
+    async outbox() {
+      const [found] = await session.query("SELECT to_regclass('rungs.outbox') IS NOT NULL AS there");
+      if (found?.there !== true) return [];
+      return all(outboxEntryOf, 'SELECT * FROM rungs.outbox WHERE installation = $1 ORDER BY seq DESC');
+    },
     version: () =>
       first(({ value }) => String(value) as Version, "SELECT value FROM rungs.facts WHERE installation = $1 AND key = 'version'"),
     ladderBaselines: () =>

@@ -1,6 +1,6 @@
 // The journal's tables in PostgreSQL: those of SQLite's journal, in the schema `rungs`, with a column that tells one installation from
 // another. Versioned like them: a newer Rungs brings older tables up to date, an older one refuses newer ones.
-export const postgresJournalVersion = 1;
+export const postgresJournalVersion = 2;
 
 /** `upgrades[n]` takes the tables from version n to n + 1. `rungs.lock` is made by whoever takes the lock, before this. */
 export const postgresJournalUpgrades: readonly string[] = [
@@ -122,6 +122,21 @@ export const postgresJournalUpgrades: readonly string[] = [
     seq integer NOT NULL,
     body text NOT NULL,
     PRIMARY KEY (installation, run_id, seq)
+  );
+  `,
+  `
+  -- Who is still to be told about the end of a run. Nobody tries before next_at; without one it is over.
+  CREATE TABLE rungs.outbox (
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    installation text NOT NULL,
+    id text NOT NULL,
+    target text NOT NULL,
+    body text NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    next_at text,
+    sent_at text,
+    failure text,
+    PRIMARY KEY (installation, id)
   );
   `,
 ];

@@ -1,5 +1,6 @@
 // The writes to PostgreSQL's journal that come in batches: each is one statement, however many rows it is about.
 import type { UpgradeEvent } from '../model/event.ts';
+import { keptMessages, type NewMessage } from '../model/notification.ts';
 import type { Plan } from '../model/plan.ts';
 import type { SettledStep } from '../model/ports.ts';
 import { planCommit } from './plan-commit.ts';
@@ -51,6 +52,25 @@ export async function insertEvents(query: Query, installation: string, events: r
   await query(
     'INSERT INTO rungs.events (installation, run_id, seq, body) SELECT $1, e.* FROM unnest($2::text[], $3::integer[], $4::text[]) AS e',
     [installation, events.map(({ runId }) => runId), events.map(({ seq }) => seq), events.map((event) => JSON.stringify(event))],
+  );
+}
+
+export async function enqueue(query: Query, installation: string, messages: readonly NewMessage[]): Promise<void> {
+  await query(
+    `INSERT INTO rungs.outbox (installation, id, target, body, next_at)
+     SELECT $1, m.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS m ON CONFLICT DO NOTHING`,
+    [
+      installation,
+      messages.map(({ id }) => id),
+      messages.map(({ target }) => target),
+      messages.map(({ notification }) => JSON.stringify(notification)),
+      messages.map(({ notification }) => notification.finishedAt),
+    ],
+  );
+  await query(
+    `DELETE FROM rungs.outbox WHERE installation = $1 AND next_at IS NULL
+       AND seq NOT IN (SELECT seq FROM rungs.outbox WHERE installation = $1 ORDER BY seq DESC LIMIT $2)`,
+    [installation, keptMessages],
   );
 }
 

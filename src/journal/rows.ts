@@ -1,5 +1,6 @@
 // Rows of the journal as the model's records. These are the only places where what the database holds is taken at its word.
 import type { LadderStep } from '../model/ladder.ts';
+import type { OutboxEntry } from '../model/notification.ts';
 import type { AppliedStep, RunRecord, StepRecord } from '../model/run.ts';
 import type { BackupRecord, EffectRecord } from '../model/ports.ts';
 
@@ -35,6 +36,10 @@ export function runOf(row: Row): RunRecord {
   } as RunRecord;
 }
 
+export function latestRunOf({ id, outcome }: Row): Pick<RunRecord, 'id' | 'outcome'> {
+  return { id, outcome } as Pick<RunRecord, 'id' | 'outcome'>;
+}
+
 export function stepRecordOf(row: Row): StepRecord {
   return {
     stepId: row.step_id,
@@ -64,6 +69,18 @@ export function ladderStepOf(row: Row): LadderStep {
 
 export function backupOf(row: Row): BackupRecord {
   return parse(row.record);
+}
+
+export function outboxEntryOf(row: Row): OutboxEntry {
+  return {
+    id: row.id,
+    target: row.target,
+    notification: parse(row.body),
+    attempts: row.attempts,
+    nextAt: row.next_at,
+    sentAt: row.sent_at,
+    failure: parseOrNull(row.failure),
+  } as OutboxEntry;
 }
 
 export function effectOf(row: Row): EffectRecord {

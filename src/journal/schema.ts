@@ -1,5 +1,5 @@
 // The journal's tables. A newer Rungs brings an older journal up to date; an older one refuses a newer journal.
-export const journalVersion = 1;
+export const journalVersion = 2;
 
 /** `upgrades[n]` takes a journal from version n to n + 1. */
 export const journalUpgrades: readonly string[] = [
@@ -91,5 +91,18 @@ export const journalUpgrades: readonly string[] = [
     body TEXT NOT NULL,
     PRIMARY KEY (run_id, seq)
   ) WITHOUT ROWID;
+  `,
+  `
+  -- Who is still to be told about the end of a run. Nobody tries before next_at; without one it is over.
+  CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    target TEXT NOT NULL,
+    body TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_at TEXT,
+    sent_at TEXT,
+    failure TEXT
+  );
   `,
 ];

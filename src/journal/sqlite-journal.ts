@@ -3,13 +3,14 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { UpgradeEvent } from '../model/event.ts';
 import type { AcceptedChecksum, LadderBaseline } from '../model/ladder.ts';
+import { keptMessages, type NewMessage } from '../model/notification.ts';
 import type { Plan } from '../model/plan.ts';
 import { stepsOf } from '../model/plan.ts';
 import type { Journal, ServiceState, SettledStep } from '../model/ports.ts';
 import type { Version } from '../model/version.ts';
 import { openJournalDatabase } from './open.ts';
 import { planCommit } from './plan-commit.ts';
-import { appliedStepOf, backupOf, effectOf, ladderStepOf, parse, runOf, stepRecordOf } from './rows.ts';
+import { appliedStepOf, backupOf, effectOf, ladderStepOf, latestRunOf, outboxEntryOf, parse, runOf, stepRecordOf } from './rows.ts';
 
 export interface OpenOptions {
   readonly state: string;
@@ -72,6 +73,12 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     },
     async runs(limit = -1) {
       return all(runOf, 'SELECT * FROM runs ORDER BY seq DESC LIMIT ?', limit);
+    },
+    async latestRun() {
+      return first(latestRunOf, 'SELECT id, outcome FROM runs ORDER BY seq DESC LIMIT 1');
+    },
+    async mark() {
+      return String(first(({ data_version }) => data_version, 'PRAGMA data_version'));
     },
     async takeUp(runId, { host, pid, isAskedFor }) {
       write(() => {
@@ -158,8 +165,9 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     async effects(runId) {
       return all(effectOf, 'SELECT * FROM effects WHERE run_id = ?', runId);
     },
-    async finishRun(runId, outcome, result, committed) {
+    async finishRun(runId, outcome, result, committed, messages = []) {
       write(() => {
+        enqueue(messages);
         if (committed !== undefined) commitPlan(committed, runId);
         sql('UPDATE runs SET outcome = ?, finished_at = ?, result = ?, failure = COALESCE(failure, ?) WHERE id = ?').run(
           outcome,
@@ -169,6 +177,11 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
           runId,
         );
       });
+    },
+    async outbox() {
+      // An older journal that is only read has none.
+      const isThere = first(() => true, "SELECT 1 FROM sqlite_schema WHERE name = 'outbox'") ?? false;
+      return isThere ? all(outboxEntryOf, 'SELECT * FROM outbox ORDER BY seq DESC') : [];
     },
     async version() {
       return first(({ value }) => String(value) as Version, "SELECT value FROM facts WHERE key = 'version'");
@@ -246,6 +259,12 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
     for (const { stepId, status, durationMs, failure } of outcomes) {
       update.run(status, durationMs, failure === undefined ? null : JSON.stringify(failure), runId, stepId);
     }
+  }
+
+  function enqueue(messages: readonly NewMessage[]): void {
+    const insert = sql('INSERT OR IGNORE INTO outbox (id, target, body, next_at) VALUES (?, ?, ?, ?)');
+    for (const { id, target, notification } of messages) insert.run(id, target, JSON.stringify(notification), notification.finishedAt);
+    if (messages.length > 0) sql('DELETE FROM outbox WHERE next_at IS NULL AND seq <= (SELECT max(seq) FROM outbox) - ?').run(keptMessages);
   }
 
   function commitPlan(plan: Plan, runId: string): void {

@@ -21,9 +21,26 @@ export interface Config {
   readonly verify: readonly ProbeConfig[];
   readonly timeouts: { readonly stepMs: number; readonly lockMs: number; readonly totalMs: number };
   readonly boot: BootConfig;
-  readonly notify: readonly { readonly webhook: string; readonly on: readonly string[] }[];
+  readonly notify: readonly NotifyConfig[];
+  readonly metrics: { readonly textfile: string | null };
   /** Values that came from `${…}`: never printed, logged or served. */
   readonly secrets: readonly string[];
+}
+
+export type NotifyTemplate = 'json' | 'ntfy' | 'slack' | 'discord';
+
+export interface NotifyConfig {
+  /** Tells it from the others in the journal, and stays when they change: its name, or a digest of its URL. */
+  readonly key: string;
+  /** For people. */
+  readonly name: string;
+  readonly webhook: string;
+  /** Outcomes. */
+  readonly on: readonly string[];
+  readonly template: NotifyTemplate;
+  /** What messages are signed with. */
+  readonly secret: string | null;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export type VersionSource =

@@ -8,6 +8,7 @@ import { migrationFailures } from './failures/migrations.ts';
 import { postgresFailures } from './failures/postgres.ts';
 import { planFailures } from './failures/plan.ts';
 import { runFailures } from './failures/run.ts';
+import { serveFailures } from './failures/serve.ts';
 import { serviceFailures } from './failures/services.ts';
 import { systemdFailures } from './failures/systemd.ts';
 import { stepFailures } from './failures/steps.ts';
@@ -45,6 +46,7 @@ export const failures = {
   ...serviceFailures,
   ...systemdFailures,
   ...dockerFailures,
+  ...serveFailures,
 };
 
 export type FailureCode = keyof typeof failures;

@@ -3,6 +3,7 @@ import type { Config, ProbeConfig, ServiceConfig } from './config.ts';
 import type { EventBody, UpgradeEvent } from './event.ts';
 import type { Failure } from './failure.ts';
 import type { AcceptedChecksum, LadderBaseline, LadderStep } from './ladder.ts';
+import type { NewMessage, OutboxEntry } from './notification.ts';
 import type { Climb, Finding, NeededImage, Plan } from './plan.ts';
 import type {
   AppliedStep,
@@ -85,6 +86,10 @@ export interface Journal {
   unfinishedRun(): Promise<RunRecord | null>;
   /** Newest first. */
   runs(limit?: number): Promise<readonly RunRecord[]>;
+  /** Without its result, which is long. */
+  latestRun(): Promise<Pick<RunRecord, 'id' | 'outcome'> | null>;
+  /** A text that is another one after anything was written that others look at. */
+  mark(): Promise<string>;
   /** Counts another attempt. `isAskedFor`: a person asks for it by hand, so a stranded run is opened again and its count begins anew. */
   takeUp(runId: string, who: { readonly host: string; readonly pid: number; readonly isAskedFor: boolean }): Promise<void>;
   enterPhase(runId: string, phase: PhaseName, course: RunCourse, failure?: Failure): Promise<void>;
@@ -114,7 +119,9 @@ export interface Journal {
    * Ends the run. The plan that was committed moves its steps into `applied_steps` (out of it, for a downgrade) and sets the version, in the
    * same commit; what its climbs hold goes into the ladders' steps (out of them, downwards).
    */
-  finishRun(runId: string, outcome: Outcome, result: ResultDocument, committed?: Plan): Promise<void>;
+  finishRun(runId: string, outcome: Outcome, result: ResultDocument, committed?: Plan, messages?: readonly NewMessage[]): Promise<void>;
+  /** Who is told about ends of runs, the newest first; also what was delivered lately. */
+  outbox(): Promise<readonly OutboxEntry[]>;
   version(): Promise<Version | null>;
   /** Ladders that were taken over from another tool. */
   ladderBaselines(): Promise<readonly LadderBaseline[]>;

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Config } from '../model/config.ts';
 import type { Journal, Ports } from '../model/ports.ts';
 import type { EventBus } from '../report/event-bus.ts';
+import { createLiveProgress } from '../report/live-progress.ts';
 import { createRunLog } from '../report/run-log.ts';
 import { createScrubber } from '../report/scrub.ts';
 import { createStepExecutor } from '../steps/executor.ts';
@@ -45,7 +46,7 @@ export async function holdRun(
     const executor = createStepExecutor({ config, lockFd: lock.fd, events: bus, scrub, clock: adapters.clock });
     const steps = guardSteps(executor, lock.host?.lost ?? null, elsewhere);
     const log = createRunLog({ dir, scrub });
-    const unsubscribe = bus.subscribe(log);
+    const unsubscribe = [log, createLiveProgress({ dir, scrub })].map((listener) => bus.subscribe(listener));
     tellElsewhere(bus, elsewhere);
     const opened = journal;
     // Where it cannot be written, the next intent or outcome meets the same problem, and tells it: events decide nothing.
@@ -63,7 +64,7 @@ export async function holdRun(
           } finally {
             await lock.release();
           }
-          unsubscribe();
+          for (const stop of unsubscribe) stop();
         }
       },
     };

@@ -22,6 +22,11 @@ export async function readJournal<T>(config: Config, read: (journal: Journal | n
   }
 }
 
+/** For many looks: whoever opens it closes it. */
+export async function openJournalToRead(config: Config): Promise<Journal | null> {
+  return openJournal(config, null);
+}
+
 /** Makes the journal where there is none. Every write checks that the lock is still ours. */
 export async function openJournalToWrite(config: Config, lock: HeldLock): Promise<Journal> {
   const journal = await openJournal(config, lock);

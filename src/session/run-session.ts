@@ -16,6 +16,7 @@ import { appliedPart } from '../plan/remaining.ts';
 import type { ReadingPorts } from './adapters.ts';
 import { readJournal } from './journals.ts';
 import { holdRun, runDir, type HeldRun } from './held-run.ts';
+import { messagesFor } from './messages.ts';
 import { phaseActors } from './phase-actors.ts';
 import { pruneBackups } from './prune-backups.ts';
 import { pruneRunFiles } from './prune-runs.ts';
@@ -137,6 +138,7 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
       outcome,
       told,
       outcome === 'committed' ? plan : outcome === 'stopped' ? appliedPart(plan, steps) : undefined,
+      messagesFor(config, runId, told, adapters.clock),
     );
     // The commit is durable: nobody will need what was kept for going back.
     await dropKept({ journal, images: adapters.images, events: bus });

@@ -145,9 +145,15 @@ export const runFailures = {
         : `${steps.length} steps have no backward (${steps.slice(0, 3).join(', ')}${steps.length > 3 ? ' …' : ''}): a failure after them is undone from the backup alone.`,
     hint: `Give ${steps.length === 1 ? 'it a backward if it changes' : 'them a backward if they change'} anything that the backup does not hold.`,
   }),
-  NOTIFY_NOT_SUPPORTED: () => ({
-    message: 'upgrade.yaml names whom to notify; this release of Rungs sends nothing.',
-    hint: 'Act on the exit code of "upgrade" for now.',
+  METRICS_FAILED: ({ file, why }: { file: string; why: string }) => ({
+    message: `The metrics could not be written to ${file}: ${why}.`,
+    hint: 'Make the folder, and let whoever runs "upgrade" write there; or correct metrics.textfile in upgrade.yaml.',
+  }),
+  NOTIFY_FAILED: ({ name, run, why, attempts, isOver }: { name: string; run: string; why: string; attempts: number; isOver: boolean }) => ({
+    message: `${name} could not be told about run ${run}: ${why} (attempt ${attempts}).`,
+    hint: isOver
+      ? 'It was given up. Correct "notify" in upgrade.yaml; "upgrade notify test" tries it.'
+      : 'It is tried again by the next run and by "upgrade serve". "upgrade notify send" tries it now.',
   }),
   VERIFY_FAILED: ({ what }: { what: readonly string[] }) => ({
     message: `The new version did not pass its checks: ${what.join('; ')}.`,

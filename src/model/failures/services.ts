@@ -38,6 +38,10 @@ export const serviceFailures = {
     message: `Nothing tells whether service ${service} runs: it has no "health" and no "status" command and no "pidFile".`,
     hint: `Add one of them to services.${service}, so that a restart can be proven and not only believed.`,
   }),
+  SERVICE_SILENT: ({ service, timeoutMs }: Named & { timeoutMs: number }) => ({
+    message: `Service ${service} did not say within ${timeoutMs / 1000} s whether it runs.`,
+    hint: 'Ask by hand what runs it (systemctl status, docker ps, its status command): it answers late, or not at all.',
+  }),
   SERVICE_ACTION_MISSING: ({ service, action }: Named & { action: string }) => ({
     message: `Service ${service} has no command to ${action} it.`,
     hint:

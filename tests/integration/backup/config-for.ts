@@ -32,6 +32,7 @@ export function configFor(root: string): Config {
     timeouts: { stepMs: 1000, lockMs: 1000, totalMs: 1000 },
     boot: { onFailure: 'stop', lockMs: null, totalMs: null },
     notify: [],
+    metrics: { textfile: null },
     secrets: [],
   };
 }

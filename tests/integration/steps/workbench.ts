@@ -74,6 +74,7 @@ export function workbench(
     timeouts: { stepMs: over.stepMs ?? 60_000, lockMs: 2_000, totalMs: 600_000 },
     boot: { onFailure: 'stop', lockMs: null, totalMs: null },
     notify: [],
+    metrics: { textfile: null },
     secrets: over.secrets ?? [],
   };
   const controller = new AbortController();
