@@ -40,6 +40,7 @@ describe('defaults', () => {
       timeouts: { stepMs: 600_000, lockMs: 30_000, totalMs: 7_200_000 },
       boot: { onFailure: 'stop', lockMs: null, totalMs: null },
       notify: [],
+      metrics: { textfile: null },
       secrets: [],
     });
   });
