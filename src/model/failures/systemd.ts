@@ -1,7 +1,7 @@
 // What goes wrong with systemd and its units.
 import type { FailureRegistry } from '../failure.ts';
 
-interface Unit {
+export interface Unit {
   readonly service: string;
   readonly unit: string;
 }
