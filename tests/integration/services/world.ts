@@ -107,6 +107,8 @@ export async function makeWorld(systemd: TestSystemd, { units, services, steps, 
     remove: async () => {
       const loaded = names.filter((name) => !name.includes('@.'));
       await systemctl('stop', ...loaded).catch(() => undefined);
+      // A mask stays behind where its unit's file goes, and would be the next test's.
+      await systemctl('unmask', ...loaded).catch(() => undefined);
       await systemctl('disable', ...loaded).catch(() => undefined);
       for (const file of made) rmSync(file, { recursive: true, force: true });
       await systemctl('daemon-reload');
