@@ -13,6 +13,7 @@ const benchmarks = {
   'backup-200k': () => import('./benchmarks/backup-many.mjs'),
   start: () => import('./benchmarks/start.mjs'),
   'plan-2000': () => import('./benchmarks/plan.mjs'),
+  'tty-5000': () => import('./benchmarks/tty.mjs'),
 };
 
 const args = process.argv.slice(2);

@@ -1,7 +1,7 @@
 // Bundles the executable, the library and the step host into dist/, so that a start reads few files. `--quick` leaves the type
 // declarations out. Runs in `npm ci` (prepare) and before the tests: what is tested is what is shipped.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { build as buildPage } from 'vite';
@@ -33,6 +33,8 @@ await build({
   // pino starts worker threads by file name, so it stays a package of its own; it is loaded only by a run.
   external: ['pino', 'pg', 'libpg-query', 'dockerode', 'fastify', '@fastify/*', 'prom-client'],
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+  // `upgrade explain` prints it wherever the bundle lies.
+  define: { RUNGS_ERRORS_PAGE: JSON.stringify(readFileSync('docs/errors.md', 'utf8')) },
   logLevel: 'warning',
 });
 

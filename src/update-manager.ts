@@ -24,6 +24,8 @@ import type { FreshCheckOptions, FreshLadder } from './session/check-fresh.ts';
 import type { DeliverOptions, TriedTarget } from './session/deliver-messages.ts';
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
+import type { KnownWord, KnownWords } from './session/known-words.ts';
+import type { LogEntry, LogsRequest } from './session/logs.ts';
 import type { MigrationsStatus } from './session/migrations-status.ts';
 import type { Observer } from './session/observe.ts';
 import type { PlanOptions, PreparedPlan } from './session/planning.ts';
@@ -316,6 +318,18 @@ export class UpdateManager {
   async testMessages(): Promise<readonly TriedTarget[]> {
     const { testMessages } = await import('./session/deliver-messages.ts');
     return testMessages(this.config, systemClock);
+  }
+
+  /** The run's log, or all that one of its steps printed; followed, until the run is over. Throws RUN_UNKNOWN, LOG_MISSING, LOG_STEP_UNKNOWN. */
+  async *logs(request: LogsRequest = {}): AsyncGenerator<LogEntry> {
+    const { readLogs } = await import('./session/logs.ts');
+    yield* readLogs(this.config, systemClock, request);
+  }
+
+  /** What a command line may name, for completing it. */
+  async knownWords(kind: KnownWords): Promise<readonly KnownWord[]> {
+    const { knownWords } = await import('./session/known-words.ts');
+    return knownWords(this.config, kind);
   }
 
   /** The newest first. */

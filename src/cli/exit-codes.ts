@@ -26,6 +26,7 @@ const refusals: ReadonlySet<string> = new Set([
   'ROLLBACK_NEEDED',
   'NO_UNFINISHED_RUN',
   'RUN_UNKNOWN',
+  'LOG_MISSING',
   'RUN_ELSEWHERE',
   'STEP_MAY_STILL_RUN',
   'BACKUP_UNKNOWN',

@@ -17,6 +17,7 @@ const takeValue: ReadonlySet<string> = new Set([
   '--to',
   '--plan-hash',
   '--handed-over',
+  '--step',
   '--format',
   '--on-failure',
   '--listen',

@@ -1,5 +1,6 @@
 // The command line: every command with its flags. What a command does lies in `commands/`, loaded only when it is the one.
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import type { Shell } from './commands/completion.ts';
 import { fail } from '../model/failure.ts';
 import {
   choice,
@@ -82,6 +83,7 @@ function buildProgram(call: Call): Command {
   addBoot(program, call);
   addServe(program, call);
   addNotify(program, call);
+  addHelp(program, call);
   addNotYet(program, call);
   return program;
 }
@@ -120,6 +122,11 @@ function addRecovery(program: Command, call: Call): void {
     .argument('[run]', 'the id of a run; the latest where it is left out')
     .option('--after <seq>', 'begin after this sequence number', wholeNumber);
   runs(follow, call, async (flags, [run]) => (await import('./commands/follow.ts')).follow(run, flags, call.terminal));
+  const logs = command(program, call, 'logs', 'what a run wrote into its log')
+    .argument('[run]', 'the id of a run; the latest where it is left out')
+    .option('--step <id>', 'all that this step printed')
+    .option('-f, --follow', 'go on with what comes, until the run is over');
+  runs(logs, call, async (flags, [run]) => (await import('./commands/logs.ts')).logs(run, flags, call.terminal));
 }
 
 function addBackups(program: Command, call: Call): void {
@@ -246,6 +253,26 @@ function addNotify(program: Command, call: Call): void {
   runs(command(notify, call, 'test', 'send everybody a message that says nothing'), call, async (flags) =>
     (await actions()).test(flags, call.terminal),
   );
+}
+
+function addHelp(program: Command, call: Call): void {
+  const explained = command(
+    program,
+    call,
+    'explain',
+    'what an error means, what has happened, and what to do; all codes where none is given',
+  ).argument('[code]', 'the code in capitals');
+  runs(explained, call, async (flags, [code]) => (await import('./commands/explain.ts')).explain(code, flags, call.terminal));
+  const completed = command(program, call, 'completion', 'print a script that completes commands, versions and ids in a shell').addArgument(
+    new Argument('<shell>', 'bash, zsh or fish').choices(['bash', 'zsh', 'fish']),
+  );
+  runs(completed, call, async (flags, [shell]) =>
+    (await import('./commands/completion.ts')).completion(shell as Shell, flags, call.terminal),
+  );
+  configured(program.command('__complete', { hidden: true }), call)
+    .helpOption(false)
+    .argument('[words...]')
+    .action(async (words: string[]) => call.finish(await (await import('./commands/complete.ts')).complete(words, program, call.terminal)));
 }
 
 /** Commands that are planned: known, so that nobody takes them for a slip of the pen. */

@@ -9,6 +9,7 @@ import { outcomeMark, outcomeText, stepMark } from './outcome-text.ts';
 import { sanitize } from './sanitize.ts';
 import { scrubValue } from './scrub.ts';
 import { labelled } from './table.ts';
+import { renderTimeline } from './timeline.ts';
 
 type Run = Pick<RunRecord, 'id' | 'from' | 'to' | 'phase' | 'course' | 'startedAt' | 'finishedAt' | 'outcome' | 'failure' | 'attempts'>;
 type Style = { readonly ink?: Ink; readonly columns?: number };
@@ -53,6 +54,7 @@ export function renderRun(view: RunView, { ink = createInk(false), columns = 80 
     ...(run.attempts > 1 ? label('Taken up', `${run.attempts} times`) : []),
     ...(run.backupId === undefined || run.backupId === null ? [] : label('Backup', run.backupId)),
     ...section('Phases', phaseLines(events, ink, columns)),
+    ...section('Timeline', renderTimeline(events, { ink, columns })),
     ...section(
       'Steps',
       steps.flatMap((step) => stepLines(step, ink, columns)),

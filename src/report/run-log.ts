@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pino from 'pino';
 import type { UpgradeEvent } from '../model/event.ts';
 import { messageOf } from '../model/failure.ts';
+import { count, ladderPart } from './layout.ts';
 import type { Scrub } from './reporter.ts';
 import { escapeControls } from './sanitize.ts';
 import { scrubValue } from './scrub.ts';
@@ -134,6 +135,10 @@ function headline(event: UpgradeEvent): string {
       return `${event.phase} begins`;
     case 'phase-finished':
       return `${event.phase} ${event.status}`;
+    case 'transition-started':
+      return event.transition.includes('@') ? ladderPart(event.transition) : `${event.from} to ${event.to}`;
+    case 'backup-verified':
+      return `backup ${event.backup.id}: ${count(event.backup.files, 'file')}, read back`;
     case 'step-started':
       return `${event.step} ${event.action}`;
     case 'step-output':

@@ -14,6 +14,10 @@ export interface SummaryOptions {
 
 const labelColumns = 11;
 const shownRestored = 12;
+/** Whatever took less is not what anybody waited for. */
+const leastToldMs = 100;
+const shownSteps = 3;
+const fewSteps = 4;
 
 export function renderSummary(result: ResultDocument, options: SummaryOptions): readonly string[] {
   const { ink, columns } = options;
@@ -22,6 +26,7 @@ export function renderSummary(result: ResultDocument, options: SummaryOptions): 
   const lines = [spread(title[0] ?? '', ink.quiet(duration(result.durationMs)), columns), ...title.slice(1)];
   const details = result.outcome === 'committed' ? committed(result) : [how];
   for (const text of details) lines.push(...hanging('  ', text, columns));
+  lines.push(...took(result, options));
   if (result.failures.length > 0 || result.failure !== null) lines.push('', ...failed(result, options));
   lines.push(...putBack(result, options), ...leftAsItIs(result, options));
   for (const warning of result.warnings) lines.push(...hanging(`${ink.back(marks.warning)} `, warning, columns));
@@ -72,6 +77,25 @@ function headline(result: ResultDocument, ink: Ink): { readonly mark: string; re
         how: `${way} ${ended}, and the way back could not be completed. Everything that tells of it is kept; change nothing by hand before you have read on.`,
       };
   }
+}
+
+/** What took how long: the phases, and of the steps those that took most of it. */
+function took({ phases, steps }: ResultDocument, { ink, columns }: SummaryOptions): readonly string[] {
+  const told = phases.filter(({ durationMs }) => durationMs >= leastToldMs);
+  if (told.length === 0) return [];
+  const longest = steps
+    .filter(({ durationMs }) => durationMs >= leastToldMs)
+    .toSorted((a, b) => b.durationMs - a.durationMs)
+    .slice(0, shownSteps);
+  const parts = told.map(({ name, durationMs }) => `${name} ${duration(durationMs)}`);
+  return [
+    ...hanging(`  ${ink.quiet('Took'.padEnd(labelColumns))}`, parts.join(', '), columns),
+    ...(steps.length < fewSteps
+      ? []
+      : longest.flatMap(({ id, durationMs }, at) =>
+          hanging(`  ${ink.quiet((at === 0 ? 'Longest' : '').padEnd(labelColumns))}`, `${id} ${duration(durationMs)}`, columns),
+        )),
+  ];
 }
 
 function committed({ from, to, steps, services, probes, backup }: ResultDocument): readonly string[] {

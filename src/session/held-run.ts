@@ -45,7 +45,7 @@ export async function holdRun(
     const scrub = createScrubber(config.secrets);
     const executor = createStepExecutor({ config, lockFd: lock.fd, events: bus, scrub, clock: adapters.clock });
     const steps = guardSteps(executor, lock.host?.lost ?? null, elsewhere);
-    const log = createRunLog({ dir, scrub });
+    const log = createRunLog({ dir, scrub, warn: (message) => bus.emit({ type: 'warning', message }) });
     const unsubscribe = [log, createLiveProgress({ dir, scrub })].map((listener) => bus.subscribe(listener));
     tellElsewhere(bus, elsewhere);
     const opened = journal;

@@ -13,6 +13,8 @@ const packages: Readonly<Record<string, string>> = {
   'docker-compose': 'docker-compose',
   dockerd: 'docker.io',
   age: 'age',
+  bash: 'bash',
+  fish: 'fish',
   flock: 'util-linux',
   'mkfs.ext4': 'e2fsprogs',
   journalctl: 'systemd',
@@ -28,6 +30,7 @@ const packages: Readonly<Record<string, string>> = {
   tar: 'tar',
   tmux: 'tmux',
   unshare: 'util-linux',
+  zsh: 'zsh',
   zstd: 'zstd',
 };
 

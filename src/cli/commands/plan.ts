@@ -1,7 +1,9 @@
 // `upgrade plan`, and `upgrade --dry-run`: shows what an upgrade would do. Writes nothing.
-import { mermaidOf, textOf } from '../../plan/explain.ts';
+import { mermaidOf } from '../../plan/explain.ts';
+import { stepsOf } from '../../model/plan.ts';
 import { planDocument, type PlanDocument } from '../../plan/plan-document.ts';
 import { renderFindings } from '../../report/findings.ts';
+import { renderPlan, type StepFacts } from '../../report/plan-page.ts';
 import type { PreparedPlan } from '../../session/planning.ts';
 import type { UpdateManager } from '../../update-manager.ts';
 import { exitCodeOfFindings, exitCodes } from '../exit-codes.ts';
@@ -43,13 +45,32 @@ export async function showPlan(
   flags: PlanCommandFlags,
   terminal: Terminal,
 ): Promise<number> {
-  const findings = await manager.preflight(prepared);
+  const isText = flags.json !== true && flags.format !== 'json' && flags.format !== 'mermaid';
+  const [findings, facts] = await Promise.all([manager.preflight(prepared), isText ? factsOf(manager, prepared) : null]);
   const surroundings = { findings, backup: prepared.backup, services: Object.keys(manager.config.services) };
   const style = { ink: inkFor(flags, terminal), columns: terminal.columns };
   present({ ...flags, json: flags.json === true || flags.format === 'json' }, terminal, jsonOf(planDocument(prepared, surroundings)), () =>
     flags.format === 'mermaid'
       ? mermaidOf(prepared.graph, prepared)
-      : [...textOf(planDocument(prepared, { ...surroundings, findings: [] })), '', ...renderFindings(findings, style)],
+      : [
+          ...renderPlan(planDocument(prepared, surroundings), (step) => facts?.get(step) ?? null, style),
+          '',
+          ...renderFindings(findings, style),
+        ],
   );
   return exitCodeOfFindings(findings);
+}
+
+/** Of each step what the document does not say. */
+async function factsOf(manager: UpdateManager, prepared: PreparedPlan): Promise<ReadonlyMap<string, StepFacts>> {
+  const outlook = await manager.outlook(prepared);
+  const measured = new Map(
+    (outlook?.transitions ?? []).flatMap(({ steps }) => steps.map(({ id, estimatedMs }) => [id, estimatedMs] as const)),
+  );
+  return new Map(
+    stepsOf(prepared).map(({ id, breaking, backup, estimatedDurationMs }) => [
+      id,
+      { breaking, backup, estimatedMs: measured.get(id) ?? estimatedDurationMs },
+    ]),
+  );
 }

@@ -26,6 +26,22 @@ export const cliFailures = {
     message: `"upgrade ${command}" is not part of this release of Rungs.`,
     hint: '"upgrade --help" lists what is.',
   }),
+  ERROR_CODE_UNKNOWN: ({ code, nearest }: { code: string; nearest: string | null }) => ({
+    message: `There is no error code "${code}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
+    hint:
+      nearest === null ? '"upgrade explain" lists all codes.' : `"upgrade explain ${nearest}" shows it, "upgrade explain" lists all codes.`,
+  }),
+  LOG_MISSING: ({ run, file }: { run: string; file: string }) => ({
+    message: `The log of run ${run} is not here: ${file} does not exist.`,
+    hint: `Logs of runs beyond the newest "backup.keep" are deleted, and those of a run on another host lie there. "upgrade history ${run}" tells what the journal knows.`,
+  }),
+  LOG_STEP_UNKNOWN: ({ step, run, found, nearest }: { step: string; run: string; found: readonly string[]; nearest: string | null }) => ({
+    message:
+      found.length > 1
+        ? `Run ${run} has several steps called "${step}": ${found.join(', ')}.`
+        : `Run ${run} has no step "${step}".${nearest === null ? '' : ` Did you mean "${nearest}"?`}`,
+    hint: found.length > 1 ? 'Give its whole id.' : `"upgrade history ${run}" lists its steps.`,
+  }),
   NOT_CONFIRMED: () => ({
     message: 'The upgrade was not confirmed.',
     hint: 'Nothing was changed. Run it again and answer "yes", or give --yes.',

@@ -5,7 +5,7 @@ import { failuresOf } from '../../../src/model/failure.ts';
 import type { Plan, Step, VersionTransition } from '../../../src/model/plan.ts';
 import type { StepStatus } from '../../../src/model/run.ts';
 import { parseVersion } from '../../../src/model/version.ts';
-import { mermaidOf, textOf } from '../../../src/plan/explain.ts';
+import { mermaidOf } from '../../../src/plan/explain.ts';
 import { makePlan, type PlanRequest } from '../../../src/plan/make-plan.ts';
 import { planDocument } from '../../../src/plan/plan-document.ts';
 import { remainingOf } from '../../../src/plan/remaining.ts';
@@ -166,27 +166,6 @@ describe('what a plan is shown as', () => {
       surroundings,
     );
     expect(document).toMatchObject({ restarts: ['web', 'api'], transitions: [{ from: '0.2.0', to: '0.1.0' }] });
-  });
-
-  test('the text', () => {
-    const lines = textOf(planDocument(planOf(), surroundings));
-    expect(lines).toEqual([
-      'home: 0.1.0 → 0.3.0',
-      '2 transitions, 4 steps, about 3 s',
-      '',
-      '0.1.0 → 0.2.0',
-      '  sql 001_x  does x',
-      '  sql 002_y  does x  [restarts api; 1.5 s]',
-      '',
-      '0.2.0 → 0.3.0  Mail',
-      '  sql 001_x  does x',
-      '  sql 002_y  does x  [restarts api; 1.5 s]',
-      '',
-      'Backup    data (about 2 KB)',
-      'Restarts  api',
-      'Ladders   main to 23',
-      expect.stringMatching(/^Plan {6}sha256:/),
-    ]);
   });
 
   test('the graph shows the chosen path, stops, blocked edges and what they forbid', () => {
