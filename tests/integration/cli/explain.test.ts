@@ -10,7 +10,17 @@ test('explain tells what a code means, what has happened and what to do, also wh
   const { upgrade } = makeSmall();
   const { code, stdout } = await upgrade(['explain', 'STEP_IN_DOUBT'], { cwd: '/' });
   expect(code).toBe(0);
-  expect(stdout).toMatchInlineSnapshot();
+  expect(stdout).toMatchInlineSnapshot(`
+    "STEP_IN_DOUBT  Lock, journal and runs
+
+    A step was interrupted, nothing tells whether it took effect, and it does not
+    say that it may be run again.
+
+    Installation  Put back and compared with the backup (exit 10).
+    Do            Give the step a check(), or idempotent: true. See Writing steps
+                  (docs/writing-steps.md#when-a-step-is-interrupted).
+"
+  `);
 });
 
 test('small letters and dashes are understood, and a slip gets the nearest code', async () => {

@@ -42,7 +42,30 @@ const facts: Readonly<Record<string, StepFacts>> = {
 const page = (columns: number, given = view) => `\n${renderPlan(given, (step) => facts[step] ?? null, { columns }).join('\n')}\n`;
 
 test('a plan is a page: the way, steps with badges, time, backup, restarts', () => {
-  expect(page(100)).toMatchInlineSnapshot();
+  expect(page(100)).toMatchInlineSnapshot(`
+    "
+    home  0.1.0 → 0.2.0 → 0.3.0
+
+      0.1.0 → 0.2.0  Mail  [breaking]
+        sql 001_email  Add an email column  1.5 s
+        ts  002_uploads  Move uploads  [restarts api, web] [needs backup]
+        sh  003_drop  Drop what nobody needs
+              [breaking] [irreversible] [restarts all] [needs backup] 1 min
+
+      0.2.0 → 0.3.0
+        no steps
+
+      ladder main  22 → 23
+        sql 023_x
+
+      Steps      4 steps
+      Time       about 1 min 2 s, and 2 steps of which it is not known
+      Backup     about 2.0 kB: data, VERSION
+      Restarts   api, web
+      Ladders    main to 23
+      Plan       sha256:abc
+"
+  `);
 });
 
 test('in a narrow terminal badges stand below their step', () => {

@@ -17,7 +17,14 @@ const events = [
 const draw = (columns: number) => renderTimeline(events, { ink: createInk(false), columns });
 
 test('phases and the longest steps stand where they were, to one scale', () => {
-  expect(`\n${draw(80).join('\n')}\n`).toMatchInlineSnapshot();
+  expect(`\n${draw(80).join('\n')}\n`).toMatchInlineSnapshot(`
+    "
+        backup                         ━━━━━━━━                               1.0 s
+        orchestration                          ━━━━━━━━━━━━━━━━━              2.0 s
+          001_long                             ─────────────────              2.0 s
+        rollback                                                ━━━━━━━━     999 ms
+"
+  `);
 });
 
 test.each([60, 100, 200])('at %i columns a bar is as long as its time', (columns) => {
