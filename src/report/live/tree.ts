@@ -212,9 +212,11 @@ export function createTree(outlook: Outlook | null): Tree {
           Object.assign(transition, { status: 'going', startedAt: at });
           break;
         case 'step-started': {
-          const node = nodeOf(event.step, event.description)?.node;
-          if (node !== undefined)
-            Object.assign(node, { status: 'going', startedAt: at, output: [], about: event.description || node.about });
+          const found = nodeOf(event.step, event.description);
+          if (found === null) break;
+          Object.assign(found.node, { status: 'going', startedAt: at, output: [], about: event.description || found.node.about });
+          // Where nobody knew of this step, its transition had seemed to be over.
+          if (found.parent.status === 'done') Object.assign(found.parent, { status: 'going', durationMs: null });
           break;
         }
         case 'step-progress': {

@@ -141,7 +141,7 @@ function percent(share: number): string {
 function line(left: string, right: string, { columns }: Sight): string {
   const edge = Math.min(columns - 1, mostColumns);
   if (right === '') return clean(cut(left, edge));
-  return clean(`${padEnd(cut(left, edge - width(right) - 2), edge - width(right))}${right}`);
+  return clean(cut(`${padEnd(cut(left, Math.max(1, edge - width(right) - 2)), edge - width(right))}${right}`, edge));
 }
 
 function clip(text: string, { columns }: Sight): string {
