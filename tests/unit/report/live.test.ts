@@ -52,9 +52,15 @@ function treeAt(step: number, total: number, outlook: Outlook | null): Tree {
 
 describe('of any run', () => {
   const sizes = [20, 40, 60, 100, 200].flatMap((columns) => [5, 8, 16, 50].map((rows) => ({ columns, rows })));
-  const trees = ([[1, 1], [1, 5], [3, 5], [5, 5], [400, 1_500]] as const).flatMap(([step, total]) =>
-    [outlookOf(total, null), null].map((outlook) => ({ step, outlook, tree: treeAt(step, total, outlook) })),
-  );
+  const trees = (
+    [
+      [1, 1],
+      [1, 5],
+      [3, 5],
+      [5, 5],
+      [400, 1_500],
+    ] as const
+  ).flatMap(([step, total]) => [outlookOf(total, null), null].map((outlook) => ({ step, outlook, tree: treeAt(step, total, outlook) })));
 
   test.each(sizes)('no more is drawn than $columns columns and $rows rows hold, and the running step is among it', ({ columns, rows }) => {
     for (const { step, outlook, tree } of trees) {

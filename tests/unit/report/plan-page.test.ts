@@ -64,7 +64,7 @@ test('a plan is a page: the way, steps with badges, time, backup, restarts', () 
       Restarts   api, web
       Ladders    main to 23
       Plan       sha256:abc
-"
+    "
   `);
 });
 

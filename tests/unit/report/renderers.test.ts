@@ -172,6 +172,17 @@ describe('history', () => {
         ✗ orchestration                                                          1.5 s
         ↩ rollback                                                               1.8 s
 
+        Timeline
+          preflight                      ━                                      12 ms
+          backup                         ━━                                     83 ms
+          discovery                      ━                                      <1 ms
+          orchestration                  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━           1.5 s
+            002_mail_config              ─                                      31 ms
+            001_move_uploads             ───────────────────────                1.2 s
+            002_split_notes              ────                                  210 ms
+          rollback                       ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━      1.8 s
+            001_move_uploads             ──────                                300 ms
+
         Steps
         ↩ v0.1.0_to_v0.2.0/001_add_email                                          6 ms
         ✗ v0.2.0_to_v0.3.0/002_split_notes  failed  2 attempts                  210 ms

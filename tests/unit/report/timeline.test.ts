@@ -23,7 +23,7 @@ test('phases and the longest steps stand where they were, to one scale', () => {
         orchestration                          ━━━━━━━━━━━━━━━━━              2.0 s
           001_long                             ─────────────────              2.0 s
         rollback                                                ━━━━━━━━     999 ms
-"
+    "
   `);
 });
 
