@@ -32,7 +32,7 @@ export function renderErrorEntry({ code, section, text }: ErrorEntry, { ink, col
     `${ink.strong(code)}  ${ink.quiet(section)}`,
     ...blocks.flatMap((block, at) => {
       const [, name, rest = ''] = /^- (Installation|Do): (.*)$/.exec(block) ?? [];
-      const gap = at === 0 || (name !== undefined && !/^- /.test(blocks[at - 1] ?? '')) || name === undefined ? [''] : [];
+      const gap = at === 0 || (name !== undefined && !(blocks[at - 1]?.startsWith('- ') ?? false)) || name === undefined ? [''] : [];
       if (name === undefined) return [...gap, ...wrap(plainText(block.replace(/^- /, '· '), ink), columns)];
       return [...gap, ...hanging(ink.quiet(padEnd(name, 14)), plainText(rest, ink), columns)];
     }),

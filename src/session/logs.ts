@@ -44,7 +44,8 @@ export async function* readLogs(config: Config, clock: Clock, request: LogsReque
   const read = createTails();
   const isWanted = (entry: Entry): boolean => step === null || (entry.step === step && entry.type !== 'step-output');
   const outputOf = (file: string): LogEntry[] => [...read(file)].map((line) => ({ kind: 'output', step: step ?? '', line: scrub(line) }));
-  const output = (): LogEntry[] => (step === null ? [] : outputFiles(dir, step).flatMap(outputOf));
+  const output = (...actions: readonly Action[]): LogEntry[] =>
+    step === null ? [] : actions.flatMap((action) => outputFiles(dir, step, action)).flatMap(outputOf);
   let isOver = outcome;
   let looksLeft = looksAfterHolder;
   for (;;) {
@@ -56,11 +57,11 @@ export async function* readLogs(config: Config, clock: Clock, request: LogsReque
       if (entry.type === 'run-finished') isOver = true;
       if (!isWanted(entry)) continue;
       // What it printed comes before the line that says how it ended.
-      if (entry.type === 'step-finished') yield* output();
+      if (entry.type === 'step-finished') yield* entry.action === 'apply' ? output('apply') : output('apply', 'revert');
       const { time, level, msg, ...fields } = scrubValue(entry, scrub);
       yield { kind: 'entry', time, level, msg, fields };
     }
-    yield* output();
+    yield* output('apply', 'revert');
     if (request.follow !== true || isOver || request.signal?.aborted === true) return;
     looksLeft = hasNews || (await currentHolder(config)) !== null ? looksAfterHolder : looksLeft - 1;
     if (looksLeft <= 0) return;
@@ -90,12 +91,15 @@ function shortName(id: string): string {
   return id.slice(id.indexOf('/') + 1);
 }
 
+type Action = 'apply' | 'revert';
+
 interface Entry {
   readonly time: string;
   readonly level: number;
   readonly msg: string;
   readonly type: string;
   readonly step?: string;
+  readonly action?: Action;
 }
 
 /** `null`: a line that a kill has cut, or that nobody of ours wrote. */
@@ -110,13 +114,13 @@ function parse(text: string): Entry | null {
   }
 }
 
-/** What a step printed forwards, then what it printed on its way back. */
-function outputFiles(dir: string, step: string): readonly string[] {
+/** What a step printed forwards, or on its way back. */
+function outputFiles(dir: string, step: string, action: Action): readonly string[] {
   const folder = path.join(dir, 'logs', path.dirname(step));
   if (!existsSync(folder)) return [];
   const name = `${path.basename(step)}.`;
   return readdirSync(folder)
-    .filter((file) => file.startsWith(name) && file.endsWith('.log'))
+    .filter((file) => file.startsWith(name) && file.endsWith(`.${action}.log`))
     .toSorted()
     .map((file) => path.join(folder, file));
 }

@@ -39,8 +39,8 @@ export function openScreen({ columns, rows = 30, cwd, env = {}, command }: Scree
     return stdout;
   };
   const quoted = command.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
-  // The pane stays when its command has ended.
-  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), `${quoted}; printf 'ended with %s\\n' "$?"; exec cat`);
+  // The pane stays when its command has ended, and when that was by Ctrl-C, which its shell gets too.
+  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), `trap : INT; ${quoted}; printf 'ended with %s\\n' "$?"; exec cat`);
   const lines: Screen['lines'] = ({ history = false, colours = false } = {}) =>
     tmux('capture-pane', '-p', ...(colours ? ['-e'] : []), ...(history ? ['-S', '-'] : [])).split('\n');
   return {
@@ -57,8 +57,14 @@ export function openScreen({ columns, rows = 30, cwd, env = {}, command }: Scree
     type: (...keys) => void tmux('send-keys', ...keys),
     resize: (width, height) => void tmux('resize-window', '-x', String(width), '-y', String(height)),
     close() {
-      tmux('kill-server');
-      rmSync(dir, { recursive: true, force: true });
+      try {
+        tmux('kill-server');
+      } catch (error) {
+        // A server that has ended is closed.
+        if (!/no server running|No such file or directory/.test(String(error))) throw error;
+      }
+      // Tried again: a shell that is being ended still writes its history here.
+      rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

@@ -19,7 +19,7 @@ test('explain tells what a code means, what has happened and what to do, also wh
     Installation  Put back and compared with the backup (exit 10).
     Do            Give the step a check(), or idempotent: true. See Writing steps
                   (docs/writing-steps.md#when-a-step-is-interrupted).
-"
+    "
   `);
 });
 
@@ -34,7 +34,7 @@ test('small letters and dashes are understood, and a slip gets the nearest code'
 test('without a code all are listed', async () => {
   const { upgrade } = makeSmall();
   const { stdout } = await upgrade(['explain']);
-  expect([...stdout.matchAll(/^ {2}([A-Z_]+)/gm)].map(([, code]) => code).toSorted()).toEqual(Object.keys(failures).toSorted());
+  expect([...stdout.matchAll(/^ {2}([A-Z_]+)/gm)].map(([, code = '']) => code).toSorted()).toEqual(Object.keys(failures).toSorted());
   const document = JSON.parse((await upgrade(['explain', '--json'])).stdout) as readonly { readonly code: string }[];
   expect(document.map(({ code }) => code).toSorted()).toEqual(Object.keys(failures).toSorted());
 });

@@ -36,7 +36,8 @@ function filesBelow(dir: string): readonly string[] {
   );
 }
 
-testNeeding('tmux')('a secret in config, output, an error and a database URL is in no sink', async () => {
+// Some thirty calls, one after the other.
+testNeeding('tmux')('a secret in config, output, an error and a database URL is in no sink', { timeout: 300_000 }, async () => {
   const files = { 'migrations/v2.0.0_to_v3.0.0/001_talk.sh': talking, 'migrations/v2.0.0_to_v3.0.0/002_throw.ts': throwing };
   const config = 'verify: [{ name: answers, http: "http://127.0.0.1:1/?key=${PROBE_KEY}&db=${DB_URL}", within: 1s }]\n';
   const { root, upgrade } = makeSmall({ config, files });

@@ -1,6 +1,6 @@
 // What is drawn of a run while it goes on, and how it gets onto the terminal.
 import { describe, expect, test } from 'vitest';
-import type { EventBody, UpgradeEvent } from '../../../src/model/event.ts';
+import type { EventBody } from '../../../src/model/event.ts';
 import type { Outlook } from '../../../src/model/outlook.ts';
 import { createInk, width } from '../../../src/report/layout.ts';
 import { createPainter } from '../../../src/report/live/painter.ts';
@@ -35,8 +35,7 @@ function outlookOf(steps: number, estimatedMs: number | null): Outlook {
 /** Up to the beginning of a step; each of those before took 100 ms. */
 function treeAt(step: number, total: number, outlook: Outlook | null): Tree {
   const tree = createTree(outlook);
-  const tell = (at: number, body: EventBody): void =>
-    void tree.onEvent({ ...body, seq: 1, at: new Date(at).toISOString(), runId: 'r' } as UpgradeEvent);
+  const tell = (at: number, body: EventBody): void => void tree.onEvent({ ...body, seq: 1, at: new Date(at).toISOString(), runId: 'r' });
   tell(0, { type: 'run-started', product: 'p', from: '1.0.0', to: '2.0.0', steps: total, resumed: false });
   tell(0, { type: 'phase-started', phase: 'orchestration' });
   tell(0, { type: 'transition-started', transition: folder, from: '1.0.0', to: '2.0.0' });
