@@ -53,7 +53,7 @@ test('a run is told entry by entry, and of a step all that it printed, forwards 
   ];
   expect(lines.filter((line) => order.includes(line))).toEqual(order);
   const entries = JSON.parse((await upgrade(['logs', '--json'], { env })).stdout) as readonly { readonly type: string }[];
-  expect(entries.at(0)?.type).toBe('phase-started');
+  expect(entries.at(0)?.type).toBe('run-started');
   expect(entries.at(-1)?.type).toBe('run-finished');
   for (const text of [all.stdout, one.stdout, JSON.stringify(entries)]) {
     expect(text).not.toContain(secret);
