@@ -20,6 +20,7 @@ const resultKeys = [
   'probes',
   'backup',
   'restored',
+  'drift',
   'failure',
   'failures',
   'warnings',
@@ -87,6 +88,7 @@ describe('reading commands', () => {
       lastRun: null,
       backups: [],
       ladders: [],
+      services: [],
     });
     expect(snapshot(dir)).toEqual(before);
   });

@@ -1,5 +1,5 @@
 // Home Server Manager's tree as it is, run by Rungs with the commands of its document, and the faults of its code, each of which does not happen here.
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
@@ -258,13 +258,18 @@ test('fault: down of the first step drops its own history and crashes — here t
   expect((await monitor.json('up', '1')).document.outcome).toBe('committed');
 });
 
-test('fault: retention never deletes — here the newest are kept, as many as are wanted', async () => {
+test('fault: retention never deletes — here the newest are kept, as many as are wanted, and what they continue', async () => {
   const monitor = fresh();
   monitor.write('upgrade.yaml', monitor.read('upgrade.yaml').replace('keep: 10', 'keep: 2'));
   for (const height of ['1', '2', '3', '4']) expect((await monitor.json('up', height)).code).toBe(0);
   const { document } = await monitor.json('backup', 'list');
-  expect(document).toHaveLength(2);
-  expect(readdirSync(path.join(monitor.root, 'data/backups')).filter((name) => name.endsWith('.tar.zst'))).toHaveLength(2);
+  const listed = document as readonly { readonly id: string; readonly manifest: string }[];
+  const continued = (manifest: string): readonly { readonly id: string }[] => JSON.parse(readFileSync(manifest, 'utf8')).archives;
+  const wanted = new Set(listed.slice(0, 2).flatMap(({ id, manifest }) => [id, ...continued(manifest).map((archive) => archive.id)]));
+  expect(listed.map(({ id }) => id).toSorted()).toEqual([...wanted].toSorted());
+  expect(wanted.size).toBeLessThan(4);
+  const archives = readdirSync(path.join(monitor.root, 'data/backups')).filter((name) => name.endsWith('.tar.zst'));
+  expect(archives.toSorted()).toEqual([...wanted].map((id) => `${id}.tar.zst`).toSorted());
 });
 
 test('fault: a dry run still creates tables — here it leaves not a byte', async () => {
