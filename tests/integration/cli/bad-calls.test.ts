@@ -83,7 +83,7 @@ const calls: readonly BadCall[] = [
   { args: ['new', '2.0.0', '2.1.0', 'x', '--kind', 'rb'], code: 'USAGE', exit: 2, message: /ts, sql, sh, py/, hint: /upgrade new --help/ },
   { args: ['new', 'x', '--ladder', 'mian'], code: 'LADDER_UNKNOWN', exit: 2, message: /"mian".*"main"/, hint: /main/ },
   { args: ['adopt', '--ladder', 'nope'], code: 'LADDER_UNKNOWN', exit: 2, message: /"nope"/, hint: /Known are: main/ },
-  ...['test', 'serve', 'token'].map((name) => ({
+  ...['test'].map((name) => ({
     args: [name, '3', '--ladder', 'main'],
     code: 'COMMAND_NOT_YET',
     exit: 2,
