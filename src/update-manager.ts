@@ -25,7 +25,8 @@ import type { DeliverOptions, TriedTarget } from './session/deliver-messages.ts'
 import type { FollowRequest } from './session/follow.ts';
 import type { RunEntry } from './session/entry.ts';
 import type { KnownWord, KnownWords } from './session/known-words.ts';
-import type { LogEntry, LogsRequest } from './session/logs.ts';
+import type { LogLine } from './report/log-lines.ts';
+import type { LogsRequest } from './session/logs.ts';
 import type { MigrationsStatus } from './session/migrations-status.ts';
 import type { Observer } from './session/observe.ts';
 import type { PlanOptions, PreparedPlan } from './session/planning.ts';
@@ -321,7 +322,7 @@ export class UpdateManager {
   }
 
   /** The run's log, or all that one of its steps printed; followed, until the run is over. Throws RUN_UNKNOWN, LOG_MISSING, LOG_STEP_UNKNOWN. */
-  async *logs(request: LogsRequest = {}): AsyncGenerator<LogEntry> {
+  async *logs(request: LogsRequest = {}): AsyncGenerator<LogLine> {
     const { readLogs } = await import('./session/logs.ts');
     yield* readLogs(this.config, systemClock, request);
   }

@@ -6,6 +6,7 @@ import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Clock } from '../model/ports.ts';
+import type { LogLine } from '../report/log-lines.ts';
 import { createScrubber, scrubValue } from '../report/scrub.ts';
 import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
@@ -20,22 +21,12 @@ export interface LogsRequest {
   readonly signal?: AbortSignal;
 }
 
-export type LogEntry =
-  | {
-      readonly kind: 'entry';
-      readonly time: string;
-      readonly level: number;
-      readonly msg: string;
-      readonly fields: Readonly<Record<string, unknown>>;
-    }
-  | { readonly kind: 'output'; readonly step: string; readonly line: string };
-
 const pollMs = 150;
 // A run without a holder is over, or was killed; it gets this many looks to write its last lines.
 const looksAfterHolder = 3;
 
 /** Throws RUN_UNKNOWN, LOG_MISSING, LOG_STEP_UNKNOWN. */
-export async function* readLogs(config: Config, clock: Clock, request: LogsRequest): AsyncGenerator<LogEntry> {
+export async function* readLogs(config: Config, clock: Clock, request: LogsRequest): AsyncGenerator<LogLine> {
   const { id, step, outcome } = await whatIsAsked(config, request);
   const dir = runDir(config, id);
   const own = path.join(dir, 'run.log');
@@ -43,8 +34,8 @@ export async function* readLogs(config: Config, clock: Clock, request: LogsReque
   const scrub = createScrubber(config.secrets);
   const read = createTails();
   const isWanted = (entry: Entry): boolean => step === null || (entry.step === step && entry.type !== 'step-output');
-  const outputOf = (file: string): LogEntry[] => [...read(file)].map((line) => ({ kind: 'output', step: step ?? '', line: scrub(line) }));
-  const output = (...actions: readonly Action[]): LogEntry[] =>
+  const outputOf = (file: string): LogLine[] => [...read(file)].map((line) => ({ kind: 'output', step: step ?? '', line: scrub(line) }));
+  const output = (...actions: readonly Action[]): LogLine[] =>
     step === null ? [] : actions.flatMap((action) => outputFiles(dir, step, action)).flatMap(outputOf);
   let isOver = outcome;
   let looksLeft = looksAfterHolder;

@@ -1,7 +1,6 @@
 // `upgrade logs [RUN]`: what a run wrote into its log, or all that one step printed; `-f` goes on with what comes, from another process, until the run is over.
-import { createLogRenderer } from '../../report/log-lines.ts';
+import { createLogRenderer, type LogLine } from '../../report/log-lines.ts';
 import { jsonText } from '../../report/json.ts';
-import type { LogEntry } from '../../session/logs.ts';
 import type { CommonFlags } from '../flags.ts';
 import { openManager } from '../manager.ts';
 import { inkFor } from '../output.ts';
@@ -37,7 +36,7 @@ export async function logs(runId: string | undefined, flags: LogsFlags, terminal
 }
 
 /** As it stands in the log. */
-function documentOf(entry: LogEntry): unknown {
+function documentOf(entry: LogLine): unknown {
   if (entry.kind === 'output') return { type: 'step-output', step: entry.step, line: entry.line };
   const { time, level, msg, fields } = entry;
   return { time, level, msg, ...fields };

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Config } from '../../model/config.ts';
 import { failure, failuresOf, type Failure } from '../../model/failure.ts';
 import type { Finding, NeededImage } from '../../model/plan.ts';
+import { checkEngine } from './check-engine.ts';
 import { findOverride } from './compose-override.ts';
 import { findContainer, isContainerService, nameOf, type Container, type ContainerService } from './containers.ts';
 import type { Engine } from './engine.ts';
@@ -29,6 +30,7 @@ export async function imageFindings(
   const usable = images.filter(({ service }) => services.some(({ name }) => name === service));
   try {
     const engine = await openEngine();
+    await checkEngine(engine);
     const ofContainers = await Promise.all(services.map(async (service) => containerFindings(engine, config, service)));
     const ofImages = await Promise.all(usable.map(async (needed) => availability(engine, needed)));
     return [...wrong, ...ofContainers.flat(), ...ofImages.flat()];
