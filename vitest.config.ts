@@ -9,6 +9,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // Most of a file's time is waiting for processes that it starts: two files at a time also fill two cores.
+    maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['tests/unit/**/*.test.ts', 'tests/machine/**/*.test.ts'] } },
       { extends: true, test: { name: 'full', include: ['tests/{contract,integration,paths}/**/*.test.ts'] } },
