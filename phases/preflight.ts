@@ -18,6 +18,8 @@ export interface PreflightFacts {
   /** What reading config and migrations already found. */
   readonly known: readonly Finding[];
   readonly backupBytes: number;
+  /** All that the backup holds, where its restore is tried. */
+  readonly restoreTestBytes?: number;
 }
 
 // Room for the journal, logs, step copies and small staging files.
@@ -66,11 +68,11 @@ function writable({ root, state, backup, version }: Config): readonly Finding[] 
   });
 }
 
-function disk({ plan, config, backupBytes }: PreflightFacts): readonly Finding[] {
+function disk({ plan, config, backupBytes, restoreTestBytes = 0 }: PreflightFacts): readonly Finding[] {
   const demands = Math.max(0, ...plan.transitions.map(({ requires }) => requires.diskBytes ?? 0));
   const wanted = [
     { path: config.backup.dir, bytes: backupBytes },
-    { path: config.state, bytes: workingBytes },
+    { path: config.state, bytes: workingBytes + restoreTestBytes },
     { path: config.root, bytes: demands },
   ].map((want) => ({ ...want, ...freeOf(want.path) }));
   return [...Map.groupBy(wanted, ({ device }) => device).values()].flatMap((sharing) => {

@@ -195,7 +195,10 @@ export const upgradeConfig = exact({
         keep: optional(say('How many backups are kept. Default: 10.', count(1))),
         keepDays: optional(say('Backups of the last so many days stay, whatever "keep" says. Default: none for its age.', count(1))),
         restoreTest: optional(
-          say('Restore the databases of each backup into scratch ones and check these, before the backup counts. Default: false.', flag()),
+          say(
+            'Restore each backup into a scratch folder, its databases into scratch databases, and check these, before it counts. Default: false.',
+            flag(),
+          ),
         ),
         volumes: optional(
           say(

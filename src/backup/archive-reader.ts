@@ -128,8 +128,8 @@ export interface TarReader {
   seek(position: number): void;
   /** The next entry, or `null` at the end of the tar. */
   next(): Promise<TarEntry | null>;
-  /** The contents of the entry that `next` gave, and past their padding. The chunk is only valid during the call. */
-  body(size: number, sink: (chunk: Buffer) => void): Promise<void>;
+  /** The contents of the entry that `next` gave, and past their padding. The chunk is only valid until the sink has taken it. */
+  body(size: number, sink: (chunk: Buffer) => void | Promise<void>): Promise<void>;
   /** From here to the given end. */
   expectZeros(end: number): Promise<void>;
   /** Gives the memory back; the file is the caller's. */
@@ -225,7 +225,9 @@ export async function createTarReader(
     body: async (size, sink) => {
       for (let left = size; left > 0;) {
         const part = await some(left);
-        sink(part);
+        const taken = sink(part);
+        // Most take it at once, and a turn of the event loop for each would be felt.
+        if (taken !== undefined) await taken;
         left -= part.length;
       }
       const rest = padding(size);

@@ -6,6 +6,7 @@ import type { KeyRing } from './age/key-ring.ts';
 import { openArchive, type OpenFile } from './archive-file.ts';
 import { createTarReader, expectSame, type TarReader } from './archive-reader.ts';
 import { readProven } from './read-proven.ts';
+import { storedSize } from './sparse.ts';
 
 export interface ContentReader {
   /**
@@ -13,6 +14,8 @@ export interface ContentReader {
    * Throws BACKUP_CORRUPT and BACKUP_MISSING, naming the archive; what was given until then is not to be used.
    */
   read(entry: ContentEntry, sink: (piece: Buffer, at: number) => void): Promise<void>;
+  /** What lies in the archive for it, unproven: the map of a file with holes, and its pieces, without the padding. Throws as `read` does. */
+  copy(entry: ContentEntry, sink: (chunk: Buffer) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,33 +42,57 @@ export function openContents(
     const file = await openArchive({ id, path, keys: backup.keys });
     return { file, reader: await createTarReader(file, frames) };
   };
+  /** What `take` finds wrong is the archive's fault. */
+  const at = async (entry: ContentEntry, take: (reader: TarReader) => Promise<void>, isOwn: (error: unknown) => boolean): Promise<void> => {
+    const id = entry.in ?? manifest.id;
+    const present = opened.get(id) ?? open(id);
+    opened.set(id, present);
+    const { reader } = await present;
+    try {
+      reader.seek(entry.at);
+      const header = await reader.next();
+      if (header === null) throw new TypeError(`it ends before "${entry.path}"`);
+      expectSame(entry, header, entry.at);
+      await take(reader);
+    } catch (error) {
+      if (isOwn(error) || error instanceof UpgradeError) throw error;
+      const { path } = archiveOf(backup, manifest, id);
+      throw fail('BACKUP_CORRUPT', { id: manifest.id, path, problem: messageOf(error) }, {}, error);
+    }
+  };
   return {
     read: async (entry, sink) => {
-      const id = entry.in ?? manifest.id;
-      const present = opened.get(id) ?? open(id);
-      opened.set(id, present);
-      const { reader } = await present;
       // What a sink throws is no fault of the archive.
       let own: unknown = null;
-      const guarded: typeof sink = (piece, at) => {
+      const guarded: typeof sink = (piece, place) => {
         try {
-          sink(piece, at);
+          sink(piece, place);
         } catch (error) {
           own = error;
           throw error;
         }
       };
-      try {
-        reader.seek(entry.at);
-        const header = await reader.next();
-        if (header === null) throw new TypeError(`it ends before "${entry.path}"`);
-        expectSame(entry, header, entry.at);
-        await readProven(reader, entry, guarded);
-      } catch (error) {
-        if (error === own || error instanceof UpgradeError) throw error;
-        const { path } = archiveOf(backup, manifest, id);
-        throw fail('BACKUP_CORRUPT', { id: manifest.id, path, problem: messageOf(error) }, {}, error);
-      }
+      await at(
+        entry,
+        (reader) => readProven(reader, entry, guarded),
+        (error) => error === own,
+      );
+    },
+    copy: async (entry, sink) => {
+      let own: unknown = null;
+      const guarded = async (chunk: Buffer): Promise<void> => {
+        await sink(chunk).catch((error: unknown) => {
+          own = error;
+          throw error;
+        });
+      };
+      const pieces = entry.type === 'file' ? entry.pieces : undefined;
+      const size = pieces === undefined ? entry.size : storedSize(pieces, entry.size);
+      await at(
+        entry,
+        (reader) => reader.body(size, guarded),
+        (error) => error === own,
+      );
     },
     close: async () => {
       for (const one of await Promise.allSettled(opened.values())) {

@@ -19,10 +19,11 @@ export interface ExtractRequest {
   readonly paths?: readonly string[] | undefined;
   readonly verify: () => Promise<void>;
   readonly verifyDumps: () => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Throws RESTORE_TARGET, RESTORE_PATH_UNKNOWN, and what a restore throws. */
-export async function extractTree({ manifest, source, dir, paths, verify, verifyDumps }: ExtractRequest): Promise<RestoreReport> {
+export async function extractTree({ manifest, source, dir, paths, verify, verifyDumps, signal }: ExtractRequest): Promise<RestoreReport> {
   const { isWanted } = scopeOf(manifest, dir, paths);
   const chosen = manifest.entries.filter((entry) => entry.type !== 'special' && isWanted(shownPath(entry)));
   makeTarget(dir);
@@ -40,6 +41,7 @@ export async function extractTree({ manifest, source, dir, paths, verify, verify
     isPartial: paths !== undefined && paths.length > 0,
     verify,
     verifyDumps,
+    signal,
   });
   rmSync(asideDir, { recursive: true, force: true });
   return { ...report, unchanged: 0 };

@@ -1,18 +1,16 @@
 // Takes an exported backup into the backup folder. All of it is checked where it lies before a byte is written; what is written is read back before it has its name.
 import { constants } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
-import { basename } from 'node:path';
 import type { Config } from '../model/config.ts';
 import { fail, messageOf, UpgradeError } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import { createEncrypted } from './age/encrypted-file.ts';
 import type { KeyRing } from './age/key-ring.ts';
-import { openArchive } from './archive-file.ts';
 import { pathsOf, recordOf, removeIfThere } from './create.ts';
 import { syncFolder } from './durable.ts';
 import { copyArchive } from './export.ts';
-import { readManifestFrame } from './exported-file.ts';
-import { manifestIn, type OpenManifest } from './manifest-file.ts';
+import type { OpenManifest } from './manifest-file.ts';
+import { proveExported, readExported } from './read-exported.ts';
 import { describedFile, writeSealed } from './sealed-manifest.ts';
 import { verifyBackup } from './verify.ts';
 
@@ -27,12 +25,13 @@ export interface ImportContext {
 
 /** Throws BACKUP_CORRUPT, BACKUP_ENCRYPTED, BACKUP_FORMAT_NEWER, BACKUP_IMPORT_EXISTS, BACKUP_IMPORT_FOREIGN; then nothing was written. And BACKUP_WRITE_FAILED; then nothing is left. */
 export async function importBackup(file: string, { config, keys, isKnown, refuseForeign }: ImportContext): Promise<BackupRecord> {
-  const { archiveBytes, text, manifest } = await readExported(file, keys);
+  const exported = await readExported(file, keys);
+  const { archiveBytes, text, manifest } = exported;
   const { id, product, encryption } = manifest;
   if (product !== config.product) throw fail('BACKUP_IMPORT_FOREIGN', { file, product, wanted: config.product });
   if (isKnown(id)) throw fail('BACKUP_IMPORT_EXISTS', { file, id });
   refuseForeign(manifest, file);
-  await verifyBackup({ id, path: file, keys, limit: archiveBytes }, manifest, { isDeep: true });
+  await proveExported(file, keys, exported);
 
   const { dir } = config.backup;
   const paths = pathsOf(dir, id, encryption !== null);
@@ -57,32 +56,6 @@ export async function importBackup(file: string, { config, keys, isKnown, refuse
   }
   // The run that it was made for is another host's.
   return { ...recordOf(manifest, paths), runId: null };
-}
-
-interface Exported {
-  readonly archiveBytes: number;
-  readonly text: Buffer;
-  readonly manifest: OpenManifest;
-}
-
-async function readExported(file: string, keys: KeyRing): Promise<Exported> {
-  const name = basename(file);
-  const corrupt = (error: unknown): unknown =>
-    error instanceof UpgradeError ? error : fail('BACKUP_CORRUPT', { id: name, path: file, problem: messageOf(error) }, {}, error);
-  const source = await openArchive({ id: name, path: file, keys });
-  try {
-    const { archiveBytes, text } = await readManifestFrame(source);
-    const id = /"id": "([0-9A-Za-z][0-9A-Za-z_-]{0,63})"/.exec(text.toString('latin1', 0, 4096))?.[1] ?? '';
-    const manifest = await manifestIn(text, { id, path: file });
-    if (manifest.archives.length > 0) throw new TypeError('it lies in other archives too, which are not in it');
-    if (manifest.archive.bytes !== archiveBytes)
-      throw new TypeError(`its archive has ${archiveBytes} bytes instead of ${manifest.archive.bytes}`);
-    return { archiveBytes, text, manifest };
-  } catch (error) {
-    throw corrupt(error);
-  } finally {
-    await source.close();
-  }
 }
 
 type Target = Awaited<ReturnType<typeof createEncrypted>>;

@@ -17,6 +17,8 @@ export function headProblem({ id, archive, archives, sources, encryption }: Mani
     const problem = archiveProblem(one);
     if (problem !== null) return problem;
   }
+  // The keys to earlier archives are gone.
+  if (encryption !== null && archives.length > 0) return 'it is encrypted, and yet not whole';
   for (const { path, kind, name, location } of sources) {
     if (!isInside(path) || (location !== null && !isAbsolute(location))) return `the source "${path}" leads out of the root`;
     if (kind === 'volume' && path !== `${volumesFolder}/${name}`) return `"${path}" is not where volumes lie`;

@@ -1,15 +1,15 @@
-// Restores the databases of a backup where nobody uses them, and asks each whether it is sound: SQLite in a scratch folder, PostgreSQL in a scratch database.
-// Everything else of a backup is proven by reading it.
-import { createHash } from 'node:crypto';
-import { closeSync, constants, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+// Restores a backup whole where nobody uses it: everything into a scratch folder in the state folder, PostgreSQL databases into scratch databases beside the live ones.
+// Given a backup that was read back; promises that its tree comes back as listed and that each database in it is sound, or throws; and that nothing of it is left.
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { integrityCheck, logicalDigest } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
-import { fail, messageOf, UpgradeError } from '../model/failure.ts';
-import type { ContentEntry, EntryOf } from '../model/manifest.ts';
+import { fail, failuresOf, messageOf, UpgradeError } from '../model/failure.ts';
+import type { EntryOf } from '../model/manifest.ts';
 import type { KeyRing } from './age/key-ring.ts';
-import { openContents, type ContentReader } from './content-reader.ts';
+import { extractTree } from './extract.ts';
 import type { OpenManifest } from './manifest-file.ts';
+import { verifyBackup } from './verify.ts';
 
 interface Tested {
   readonly id: string;
@@ -17,43 +17,48 @@ interface Tested {
   readonly keys: KeyRing;
 }
 
-/** Nothing of it is left, whatever it finds. Throws RESTORE_TEST_FAILED, POSTGRES_…, and what reading throws. */
+/** Throws RESTORE_TEST_FAILED, POSTGRES_…, and what reading throws. */
 export async function testRestore(backup: Tested, manifest: OpenManifest, config: Config, signal?: AbortSignal): Promise<void> {
   const dir = join(config.state, 'restore-test');
-  const contents = openContents(backup, manifest);
+  const entries = [...manifest.entries];
+  const named = async (what: string, action: () => Promise<unknown>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      if (signal?.aborted === true || hasCode(error, 'BACKUP_')) throw error;
+      const problem = error instanceof UpgradeError ? (error.failures[0]?.message ?? '') : messageOf(error);
+      throw fail('RESTORE_TEST_FAILED', { id: backup.id, what, problem: problem.replace(/\.$/, '') }, {}, error);
+    }
+  };
   try {
+    // Of one that was killed.
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    for (const entry of manifest.entries) {
+    await named('its files', () =>
+      extractTree({
+        manifest: { ...manifest, entries },
+        source: { ...backup, manifest },
+        dir,
+        verify: () => verifyBackup(backup, manifest, { isDeep: true, signal }),
+        // Each is restored below.
+        verifyDumps: async () => undefined,
+        signal,
+      }),
+    );
+    for (const entry of entries) {
       signal?.throwIfAborted();
-      if (entry.type !== 'database' && entry.type !== 'postgres') continue;
-      const file = join(dir, `${createHash('sha256').update(entry.path).digest('hex').slice(0, 16)}.db`);
-      try {
-        await extract(entry, file, contents);
-        await (entry.type === 'database' ? testSqlite(entry, file, signal) : testPostgres(entry, file, backup.id, config, signal));
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        const problem = error instanceof UpgradeError ? (error.failures[0]?.message ?? '') : messageOf(error);
-        throw fail('RESTORE_TEST_FAILED', { id: backup.id, name: entry.name, problem: problem.replace(/\.$/, '') }, {}, error);
-      } finally {
-        for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(file + suffix, { force: true });
-      }
+      const file = join(dir, entry.path);
+      if (entry.type === 'database') await named(`its database "${entry.name}"`, () => testSqlite(entry, file, signal));
+      if (entry.type === 'postgres')
+        await named(`its database "${entry.name}"`, () => testPostgres(entry, file, backup.id, config, signal));
     }
   } finally {
-    await contents.close();
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-async function extract(entry: ContentEntry, file: string, contents: ContentReader): Promise<void> {
-  const descriptor = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-  try {
-    await contents.read(entry, (piece, at) => {
-      for (let done = 0; done < piece.length;) done += writeSync(descriptor, piece, done, piece.length - done, at + done);
-    });
-  } finally {
-    closeSync(descriptor);
-  }
+function hasCode(error: unknown, prefix: string): boolean {
+  return error instanceof UpgradeError && failuresOf(error).some(({ code }) => code.startsWith(prefix));
 }
 
 async function testSqlite({ name, logical }: EntryOf<'database'>, file: string, signal?: AbortSignal): Promise<void> {

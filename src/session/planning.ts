@@ -109,6 +109,7 @@ export async function findingsFor(config: Config, adapters: ReadingPorts, plan: 
     checksums: appliedChecksums(config.migrations, appliedSteps),
     known: [...plan.findings, ...services],
     backupBytes: plan.backup.newBytes,
+    restoreTestBytes: config.backup.restoreTest ? plan.backup.estimatedBytes : 0,
   };
   return preflight(adapters, facts);
 }

@@ -68,10 +68,6 @@ export const backupFailures = {
     message: `No key could be read from ${file}: ${problem}.`,
     hint: 'Name an age identity file (AGE-SECRET-KEY-1…) or an SSH private key (Ed25519) without a passphrase; one that is protected can be opened on the fly: --identity <(age -d key.age).',
   }),
-  BACKUP_EXPORT_INCOMPLETE: ({ id, others }: { id: string; others: readonly string[] }) => ({
-    message: `The backup ${id} lies in the archives of other backups too: ${listed(others)}.`,
-    hint: 'Make a whole one with "upgrade backup create --full" and export that.',
-  }),
   BACKUP_IMPORT_EXISTS: ({ file, id }: { file: string; id: string }) => ({
     message: `The backup ${id} in ${file} is in the list already.`,
     hint: 'There is nothing to do: "upgrade backup verify" tells whether it is sound.',
@@ -80,8 +76,8 @@ export const backupFailures = {
     message: `The backup in ${file} is of "${product}", and this installation is "${wanted}".`,
     hint: 'Choose the backup of this product, or import it with the upgrade.yaml of the other (-c FILE).',
   }),
-  RESTORE_TEST_FAILED: ({ id, name, problem }: { id: string; name: string; problem: string }) => ({
-    message: `The backup ${id} was read back well, but its database "${name}" could not be restored from it: ${problem}.`,
+  RESTORE_TEST_FAILED: ({ id, what, problem }: { id: string; what: string; problem: string }) => ({
+    message: `The backup ${id} was read back well, but ${what} could not be restored from it: ${problem}.`,
     hint: 'It is not taken for a backup. Check the disk and the room on it, the rights of the database user, and "upgrade doctor"; then start again.',
   }),
   SOURCE_COMMAND_FAILED: ({

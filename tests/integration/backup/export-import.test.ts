@@ -1,6 +1,23 @@
 // A backup goes to another host in one file: plain tar opens it, and there it is taken in whole or not at all.
-import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { UpgradeError } from '../../../src/model/failure.ts';
@@ -44,6 +61,68 @@ describe('an exported backup', () => {
     for (const name of listOf(there)) expect(statSync(join(there.config.backup.dir, name)).mode & 0o777).toBe(0o600);
     await there.store.restore(record, { asideDir: there.aside });
     expect(fingerprint(there.root)).toEqual(expected);
+  });
+
+  test('holds what lies in the archives of earlier ones too, and needs none of them', async () => {
+    const [here, there] = [filled(), scratch()];
+    const { root, write, config, withConfig, dir } = here;
+    // Holes, a second name, attributes: each is stored in a way of its own.
+    const holes = openSync(write('data/holes', ''), 'r+');
+    writeSync(holes, 'in the middle', 5_000_000);
+    ftruncateSync(holes, 9 << 20);
+    closeSync(holes);
+    linkSync(join(root, 'data/large'), join(root, 'data/again'));
+    run('setfattr', ['-n', 'user.comment', '-v', 'kept', join(root, 'config/app.yaml')]);
+    symlinkSync('app.yaml', join(root, 'config/link'));
+    setTimes(root);
+    const store = withConfig({}, { settledMs: 0 });
+    const create = async (id: string, earlier: readonly BackupRecord[]): Promise<BackupRecord> =>
+      store.create({ id, runId: null, version: null, extraPaths: [], earlier });
+    const first = await create('B1', []);
+    // Owner and mode have changed since the contents were stored.
+    chmodSync(join(root, 'data/large'), 0o600);
+    write('config/more.yaml', 'b: 2\n');
+    setTimes(root);
+    const second = await create('B2', [first]);
+    write('config/more.yaml', 'b: 3\n');
+    setTimes(root);
+    const third = await create('B3', [second, first]);
+    expect(third.needs).toEqual(['B1']);
+    expect(third.bytes).toBeLessThan(first.bytes);
+    const expected = fingerprint(root);
+
+    const file = join(dir, 'exported');
+    await store.exportTo(third, file);
+    expect(readdirSync(dir).filter((name) => name.startsWith('exported'))).toEqual(['exported']);
+    rmSync(config.backup.dir, { recursive: true });
+    const out = join(dir, 'out');
+    mkdirSync(out);
+    expect(run('tar', ['--zstd', '--xattrs', '-xpf', file, '-C', out])).toEqual({ code: 0, output: '' });
+    expect(fingerprint(out)).toEqual(expected);
+    expect(run('tar', ['--zstd', '--compare', '-f', file, '-C', root, '--exclude=data/app.db'])).toEqual({ code: 0, output: '' });
+    const taken = await there.store.importFrom(file, none);
+    expect(taken).toMatchObject({ id: 'B3', needs: [], files: third.files });
+    await there.store.verify(taken, { isDeep: true });
+    await there.store.restore(taken, { asideDir: there.aside });
+    expect(fingerprint(there.root)).toEqual(expected);
+    expect(run('getfattr', ['--absolute-names', '--only-values', '-n', 'user.comment', join(there.root, 'config/app.yaml')]).output).toBe(
+      'kept',
+    );
+    expect(statSync(join(there.root, 'data/holes')).blocks).toBeLessThan(100);
+  });
+
+  test('of which an earlier archive is damaged is not written', async () => {
+    const { store, write, dir, config } = filled();
+    const first = await store.create({ id: 'B1', runId: null, version: null, extraPaths: [] });
+    write('config/more.yaml', 'b: 2\n');
+    const second = await store.create({ id: 'B2', runId: null, version: null, extraPaths: [], earlier: [first] });
+    expect(second.needs).toEqual(['B1']);
+    const bytes = readFileSync(first.path);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    writeFileSync(first.path, bytes);
+    await expect(store.exportTo(second, join(dir, 'exported'))).rejects.toMatchObject({ failures: [{ code: 'BACKUP_CORRUPT' }] });
+    expect(readdirSync(dir).filter((name) => name.startsWith('exported'))).toEqual([]);
+    expect(readdirSync(config.backup.dir)).toHaveLength(4);
   });
 
   test('is opened by plain tar', async () => {
@@ -151,40 +230,3 @@ describe('a file that is no sound exported backup is refused before anything is 
     expect(existsSync(there.config.backup.dir)).toBe(false);
   });
 });
-
-test('an import that is killed leaves nothing that counts as a backup, and the next one is whole', async () => {
-  const [here, there] = [filled(), scratch()];
-  const file = join(here.dir, 'backup');
-  await here.store.exportTo(await here.create(), file);
-  for (let delay = 0; delay < 12; delay += 1) {
-    const worker = spawn(process.execPath, ['tests/integration/backup/import-worker.ts', there.dir, file], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await new Promise<void>((resolve) => {
-      const kill = (): void => void setTimeout(() => worker.kill('SIGKILL'), delay * 12);
-      worker.stdout.once('data', kill);
-      worker.once('exit', () => resolve());
-    });
-    const names = listOf(there);
-    // The archive comes last: where it has its name, all of it is there.
-    if (names.includes('B1.tar.zst')) await there.store.verify(record(there));
-    const taken = await there.store.importFrom(file, none);
-    await there.store.verify(taken);
-    rmSync(there.config.backup.dir, { recursive: true });
-  }
-});
-
-function record({ config }: Scratch): BackupRecord {
-  const dir = config.backup.dir;
-  return {
-    id: 'B1',
-    path: join(dir, 'B1.tar.zst'),
-    manifest: join(dir, 'B1.manifest.json'),
-    bytes: 0,
-    files: 0,
-    verified: true,
-    createdAt: '',
-    runId: null,
-    version: null,
-  };
-}
