@@ -67,11 +67,13 @@ async function replace(ports: Needs, run: RunContext, known: BackupRecord | null
     run,
     (await ports.journal.backups()).filter(({ id }) => id !== known?.id),
   );
+  // Its replacement is proven: from here on nobody takes the earlier one for good.
+  if (known !== null) await ports.journal.recordBackup({ ...known, verified: false });
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;
   ports.events.emit({ type: 'backup-verified', backup: { id, path, bytes, files, verified } });
   if (known === null) return;
-  // Its replacement is proven and recorded. The preflight has counted room for one.
+  // The preflight has counted room for one.
   await ports.backups.remove(known);
   await ports.journal.removeBackup(known.id);
 }

@@ -217,7 +217,7 @@ export function pathsOf(
 }
 
 export function recordOf(manifest: ManifestHead, paths: { readonly archive: string; readonly manifest: string }): BackupRecord {
-  const { id, runId, version, createdAt, archive, archives, totals, warnings } = manifest;
+  const { id, runId, version, createdAt, archive, archives, totals, simultaneous, warnings } = manifest;
   return {
     id,
     path: paths.archive,
@@ -229,6 +229,7 @@ export function recordOf(manifest: ManifestHead, paths: { readonly archive: stri
     runId,
     version,
     needs: archives.map((one) => one.id),
+    simultaneous,
     warnings,
   };
 }

@@ -65,7 +65,7 @@ export function createBackupStore({
     await verifyDumps({ ...backup, keys }, manifest);
   };
 
-  const remove = async (backup: BackupRecord): Promise<void> => {
+  const remove: BackupStore['remove'] = async (backup): Promise<void> => {
     // The archive first: a manifest alone counts as nothing, and the next backup clears it away.
     await removeIfThere(backup.path);
     await removeIfThere(backup.manifest);
@@ -171,6 +171,12 @@ export function createBackupStore({
     forgetKeys: (except) => keys.forget(except),
     afterBackup: (backup, signal) => afterBackup(backup, config, { scrub, ...(signal === undefined ? {} : { signal }) }),
     remove,
+    discard: async (id) => {
+      for (const isSealed of [false, true]) {
+        const { archive, manifest } = pathsOf(config.backup.dir, id, isSealed);
+        await remove({ path: archive, manifest });
+      }
+    },
   };
 }
 

@@ -112,7 +112,7 @@ function addPlanning(program: Command, call: Call): void {
 }
 
 function addRecovery(program: Command, call: Call): void {
-  const resume = withRunFlags(command(program, call, 'resume', 'finish an unfinished run'))
+  const resume = withKeys(withRunFlags(command(program, call, 'resume', 'finish an unfinished run, or a restore that was interrupted')))
     .addOption(new Option('--only-backward', 'roll it back').conflicts('onlyForward'))
     .option('--only-forward', 'refuse where the run would have to roll back');
   runs(resume, call, async (flags) => (await import('./commands/resume.ts')).resume(flags, call.terminal));

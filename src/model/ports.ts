@@ -207,6 +207,8 @@ export interface BackupRecord extends BackupReport {
   readonly version: string | null;
   /** Other backups whose archives it needs; of whole ones, and those of earlier versions of Rungs, none. */
   readonly needs?: readonly string[];
+  /** Whether nothing that is in it could change while it was made; not known of those of earlier versions of Rungs. */
+  readonly simultaneous?: boolean;
   /** What was noticed while it was made. */
   readonly warnings?: readonly string[];
 }
@@ -287,7 +289,9 @@ export interface BackupStore {
   /** Hands the backup to the command of `backup.afterBackup`. Throws AFTER_BACKUP_FAILED. */
   afterBackup(backup: BackupRecord, signal?: AbortSignal): Promise<void>;
   /** Deletes archive and manifest. */
-  remove(backup: BackupRecord): Promise<void>;
+  remove(backup: Pick<BackupRecord, 'path' | 'manifest'>): Promise<void>;
+  /** Deletes whatever there is of a backup that was never recorded. */
+  discard(id: string): Promise<void>;
 }
 
 export interface Databases {

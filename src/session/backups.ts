@@ -1,11 +1,11 @@
 // Backups by hand: made, looked at and exported outside of runs, under the same lock and in the same journal.
 import path from 'node:path';
-import { ulid } from 'ulid';
 import type { Config } from '../model/config.ts';
 import { fail } from '../model/failure.ts';
 import type { BackupRecord } from '../model/ports.ts';
 import { areStopped } from '../../phases/stopping.ts';
 import { createBackups, type ReadingPorts } from './adapters.ts';
+import { makeByHand } from './backups-by-hand.ts';
 import { readJournal } from './journals.ts';
 import { locked } from './locked.ts';
 import { pruneBackups } from './prune-backups.ts';
@@ -22,17 +22,18 @@ export interface CreateOptions {
 
 export async function createBackup(config: Config, adapters: ReadingPorts, { isFull, signal }: CreateOptions = {}): Promise<BackupRecord> {
   return locked(config, adapters, async (journal) => {
-    const record = await adapters.backups.create({
-      id: ulid(),
-      runId: null,
-      version: await adapters.installation.readVersion(),
-      extraPaths: [],
-      earlier: await journal.backups(),
-      isSimultaneous: await areStopped(adapters, config),
-      ...(isFull === undefined ? {} : { isFull }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    await journal.recordBackup(record);
+    const record = await makeByHand(journal, adapters.backups, async (id) =>
+      adapters.backups.create({
+        id,
+        runId: null,
+        version: await adapters.installation.readVersion(),
+        extraPaths: [],
+        earlier: await journal.backups(),
+        isSimultaneous: await areStopped(adapters, config),
+        ...(isFull === undefined ? {} : { isFull }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
     await pruneBackups(config, adapters, journal);
     // Whoever makes one by hand wants to know, whatever the policy of upgrades is. The backup stays.
     await adapters.backups.afterBackup(record, signal);

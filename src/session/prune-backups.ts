@@ -17,6 +17,8 @@ export async function pruneBackups(
   const ofRun = records.filter((record) => record.runId !== null && record.runId === runId).map(({ id }) => id);
   const old = toPrune(records, { keep, keepDays, now: clock.now(), protectedIds: [...needed, ...ofRun] });
   for (const record of old) {
+    // From here on it is not whole: killed in between, nobody takes it for a good one, and the next time it goes.
+    await journal.recordBackup({ ...record, verified: false });
     await backups.remove(record);
     await journal.removeBackup(record.id);
   }

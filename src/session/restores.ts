@@ -12,6 +12,7 @@ import { fail, failuresOf } from '../model/failure.ts';
 import type { BackupRecord, Difference, EventSink, Journal, RestoreReport } from '../model/ports.ts';
 import type { RunRecord } from '../model/run.ts';
 import type { ReadingPorts } from './adapters.ts';
+import { makeByHand } from './backups-by-hand.ts';
 import { findBackup, withKeys, type KeyOptions } from './backups.ts';
 import { openRun } from './entry.ts';
 import { readJournal } from './journals.ts';
@@ -214,9 +215,10 @@ async function takeSafetyCopy(
   // A version that cannot be read is what somebody may be restoring for.
   const version = await installation.readVersion().catch(() => null);
   const record = await wanted(backup.id, () =>
-    backups.create({ id: ulid(), runId: null, version, extraPaths: [], ...(signal === undefined ? {} : { signal }) }),
+    makeByHand(journal, backups, (id) =>
+      backups.create({ id, runId: null, version, extraPaths: [], ...(signal === undefined ? {} : { signal }) }),
+    ),
   );
-  await journal.recordBackup(record);
   await journal.intend(restore.id, safetyCopy, record.id);
   const { id, path: file, bytes, files, verified } = record;
   events.emit({ type: 'backup-verified', backup: { id, path: file, bytes, files, verified } });

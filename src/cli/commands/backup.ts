@@ -85,5 +85,5 @@ function shown({
 }
 
 function listed(record: BackupRecord) {
-  return { ...shown(record), createdAt: record.createdAt, runId: record.runId };
+  return { ...shown(record), createdAt: record.createdAt, runId: record.runId, simultaneous: record.simultaneous ?? null };
 }

@@ -45,9 +45,9 @@ export async function restore(id: string, paths: readonly string[], flags: Resto
 }
 
 /** `null` where no restore was interrupted. */
-export async function resumeRestore(manager: UpdateManager, flags: CommonFlags, terminal: Terminal): Promise<number | null> {
+export async function resumeRestore(manager: UpdateManager, flags: KeyFlags, terminal: Terminal): Promise<number | null> {
   const resumed = await untilInterrupted(terminal, (signal) =>
-    manager.resumeRestore({ events: { emit: tell(manager, flags, terminal) }, signal }),
+    manager.resumeRestore({ ...keysOf(flags, terminal), events: { emit: tell(manager, flags, terminal) }, signal }),
   );
   if (resumed === null) return null;
   if (flags.json !== true && flags.quiet !== true)

@@ -6,9 +6,10 @@ import type { RunFlags } from '../flags.ts';
 import { openManager } from '../manager.ts';
 import { present } from '../output.ts';
 import type { Terminal } from '../terminal.ts';
+import type { KeyFlags } from './backup.ts';
 import { runAndReport } from './upgrade.ts';
 
-export interface ResumeFlags extends RunFlags {
+export interface ResumeFlags extends RunFlags, KeyFlags {
   readonly onlyBackward?: boolean;
   readonly onlyForward?: boolean;
 }

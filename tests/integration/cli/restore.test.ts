@@ -6,7 +6,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { snapshot } from '../../unit/discover/tree.ts';
 import { countFor } from '../../support/level.ts';
-import { testAsRoot } from '../../support/needs.ts';
+import { testAsRoot, testNeeding } from '../../support/needs.ts';
 import { fingerprint, run, setTimes } from '../backup/installation.ts';
 import { environment, executable, makeSmall, type Small } from './installation.ts';
 
@@ -149,7 +149,8 @@ const moments: readonly { readonly what: string; readonly holds: (small: Small) 
   { what: 'when the last file is swapped', holds: ({ root }) => readFileSync(path.join(root, 'many/99'), 'utf8') === 'old 99' },
   { what: 'when what was created since is gone', holds: ({ root }) => !existsSync(path.join(root, 'many/created')) },
 ];
-const rounds = Array.from({ length: Math.ceil(countFor({ quick: 1, ci: 42 })) }, (_, round) => round);
+// Of the real executable; `backup/kill.test.ts` has the many.
+const rounds = Array.from({ length: countFor({ quick: 1, ci: 2 }) }, (_, round) => round);
 
 test.each(moments.flatMap((moment) => rounds.map((round) => ({ ...moment, round }))))(
   'killed $what ($round), each file is the old or the new one, and resume or repeating ends it',
@@ -183,3 +184,24 @@ test.each(moments.flatMap((moment) => rounds.map((round) => ({ ...moment, round 
     expect(JSON.parse((await small.upgrade(['status', '--json'])).stdout).state).not.toBe('unfinished');
   },
 );
+
+testNeeding('age')('one of an encrypted backup that was killed is finished by resume, which is given the key', async () => {
+  const small = makeSmall({ files: Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`inst/many/${index}`, `old ${index}`])) });
+  const key = path.join(small.dir, 'key.txt');
+  run('age-keygen', ['-o', key]);
+  const recipient = run('age-keygen', ['-y', key]).output.trim();
+  const config = path.join(small.root, 'upgrade.yaml');
+  const plain = readFileSync(config, 'utf8');
+  writeFileSync(config, plain.replace('include: [VERSION,', `encrypt: { age: [${recipient}] }, include: [VERSION, many,`));
+  const id = await made(small);
+  for (let index = 0; index < 100; index += 1) writeFileSync(path.join(small.root, `many/${index}`), `new ${index}`);
+  const args = ['backup', 'restore', id, '--no-safety-copy', '--identity', key, '--json'];
+  const isSwapped = (): boolean => readFileSync(path.join(small.root, 'many/0'), 'utf8') === 'old 0';
+  expect(await killWhen(small, args, isSwapped)).toBe(true);
+  const refused = await small.upgrade(['resume', '--json']);
+  expect([refused.code, JSON.parse(refused.stdout).failure.code]).toEqual([3, 'BACKUP_ENCRYPTED']);
+  expect(JSON.parse((await small.upgrade(['status', '--json'])).stdout).state).toBe('unfinished');
+  expect((await small.upgrade(['resume', '--identity', '../key.txt', '--json'])).code).toBe(0);
+  for (let index = 0; index < 100; index += 1) expect(readFileSync(path.join(small.root, `many/${index}`), 'utf8')).toBe(`old ${index}`);
+  expect(JSON.parse((await small.upgrade(['status', '--json'])).stdout).state).not.toBe('unfinished');
+});

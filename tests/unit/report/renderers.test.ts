@@ -215,6 +215,22 @@ test('backups, with the folder in which they lie', () =>
     in /srv/home-server/.upgrade/backups
   "
 `));
+test('a backup that something may have been written into is marked', () =>
+  expect(
+    text(
+      renderBackups([
+        { ...backup, simultaneous: false },
+        { ...backup, simultaneous: true },
+      ]),
+    ),
+  ).toMatchInlineSnapshot(`
+  "
+  ✓ 01JC3M4V7K2Q8Z5W9X0Y1A2B3C  2026-01-02 03:04:05 UTC  0.1.0  1.2 MB  45 files *
+  ✓ 01JC3M4V7K2Q8Z5W9X0Y1A2B3C  2026-01-02 03:04:05 UTC  0.1.0  1.2 MB  45 files
+    * Not of one moment: something may have been written while it was made.
+    in /srv/home-server/.upgrade/backups
+  "
+`));
 test('no backup', () => expect(renderBackups([])).toHaveLength(1));
 
 test('findings: what blocks first', () => {
