@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { openPostgresJournal, type PostgresJournalOptions } from '../../../src/journal/postgres-journal.ts';
+import { postgresJournalVersion } from '../../../src/journal/postgres-schema.ts';
 import { acquireHostLock, type HostLock, type HostLockTarget } from '../../../src/lock/host-lock.ts';
 import { UpgradeError } from '../../../src/model/failure.ts';
 import type { BackupRecord, Journal } from '../../../src/model/ports.ts';
@@ -203,7 +204,7 @@ testWithPostgres('hosts that begin at the same moment make the tables once', asy
     }),
   );
   expect(await postgres.query(url, 'SELECT count(*)::int AS runs FROM rungs.runs')).toEqual([{ runs: 6 }]);
-  expect(await postgres.query(url, 'SELECT version FROM rungs.journal')).toEqual([{ version: 1 }]);
+  expect(await postgres.query(url, 'SELECT version FROM rungs.journal')).toEqual([{ version: postgresJournalVersion }]);
 });
 
 testWithPostgres('another host finds the plan, knows which steps ran where, and is shown no backup that it does not have', async () => {
