@@ -42,6 +42,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'sql-lint',
     'notify',
     'system-clock',
+    'rungs-version',
     'cli/main',
   ],
   'src/serve': ['schemas', 'model', 'plan', 'report', 'update-manager', 'rungs-version'],

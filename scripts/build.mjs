@@ -31,7 +31,7 @@ await build({
   // Its ES module build keeps its names under `await import()`, and what is not used is left out.
   alias: { yaml: path.resolve('node_modules/yaml/browser/dist/index.js') },
   // pino starts worker threads by file name, so it stays a package of its own; it is loaded only by a run.
-  external: ['pino', 'pg', 'libpg-query', 'dockerode', 'fastify', '@fastify/*', 'prom-client'],
+  external: ['pino', 'pg', 'libpg-query', 'dockerode', 'fastify', '@fastify/*', 'prom-client', '@opentelemetry/*'],
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
   // `upgrade explain` prints it wherever the bundle lies.
   define: { RUNGS_ERRORS_PAGE: JSON.stringify(readFileSync('docs/errors.md', 'utf8')) },

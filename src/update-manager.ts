@@ -169,14 +169,16 @@ export class UpdateManager {
     ]);
     isBootWanted(env);
     const { signal, onNote = () => undefined } = options;
-    const result = await boot({
-      config: this.config,
-      adapters,
-      settings: bootSettings(this.config, env, options),
-      onEvent: (event) => void this.#emitter.emit('event', event),
-      onNote,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const result = await this.#traced(async () =>
+      boot({
+        config: this.config,
+        adapters,
+        settings: bootSettings(this.config, env, options),
+        onEvent: (event) => void this.#emitter.emit('event', event),
+        onNote,
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
     return this.#told(result, signal);
   }
 
@@ -388,17 +390,43 @@ export class UpdateManager {
       import('./session/total-timeout.ts'),
       this.#open(),
     ]);
-    const result = await withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
-      runSession({
-        ...entry,
-        config: this.config,
-        adapters,
-        signal: limited,
-        ...(this.#askAboutDrift === null ? {} : { askAboutDrift: this.#askAboutDrift }),
-        listeners: [(event) => void this.#emitter.emit('event', event)],
-      }),
+    const result = await this.#traced(async () =>
+      withTotalTimeout(this.config.timeouts.totalMs, signal, (limited) =>
+        runSession({
+          ...entry,
+          config: this.config,
+          adapters,
+          signal: limited,
+          ...(this.#askAboutDrift === null ? {} : { askAboutDrift: this.#askAboutDrift }),
+          listeners: [(event) => void this.#emitter.emit('event', event)],
+        }),
+      ),
     );
     return this.#told(result, signal);
+  }
+
+  /** Lets whoever collects spans hear the run. */
+  async #traced(work: () => Promise<ResultDocument>): Promise<ResultDocument> {
+    const { env = process.env } = this.#options;
+    const isWanted = Symbol.for('opentelemetry.js.api.1') in globalThis || Object.keys(env).some((name) => name.startsWith('OTEL_'));
+    if (!isWanted) return work();
+    const [{ startTracing }, { createScrubber }] = await Promise.all([import('./session/tracing.ts'), import('./report/scrub.ts')]);
+    const tracing = await startTracing(env, createScrubber(this.config.secrets));
+    if (tracing === null) return work();
+    this.on('event', tracing.onEvent);
+    try {
+      const result = await work();
+      const problem = await tracing.finish();
+      return problem === null
+        ? result
+        : { ...result, warnings: [...result.warnings, `The spans of the run could not be sent: ${problem}.`] };
+    } catch (error) {
+      // The run's own error counts for more than what became of its spans.
+      await tracing.finish();
+      throw error;
+    } finally {
+      this.off('event', tracing.onEvent);
+    }
   }
 
   /** The run is over and recorded, and so are the messages about it: whoever is not told now is told by whoever comes next. */

@@ -14,5 +14,13 @@ export async function openManager({ config, root }: CommonFlags, terminal: Termi
     ...(root === undefined ? {} : { root }),
   });
   opened.manager = manager;
+  if (env.NOTIFY_SOCKET !== undefined || env.JOURNAL_STREAM !== undefined) {
+    const [{ createSystemdListener }, { createScrubber }] = await Promise.all([
+      import('../report/systemd.ts'),
+      import('../report/scrub.ts'),
+    ]);
+    const listener = createSystemdListener({ env, scrub: createScrubber(manager.config.secrets) });
+    if (listener !== null) manager.on('event', listener);
+  }
   return manager;
 }

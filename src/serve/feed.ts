@@ -25,6 +25,8 @@ export interface Passing {
 export interface Feed {
   /** `listener` hears after every look that found something. Looking ends with the last listener. */
   subscribe(listener: (passing: Passing) => void): () => void;
+  /** Resolves once `current` is not of some time ago. */
+  fresh(): Promise<void>;
   current(): RunFeed | null;
   /** What a new one is told first. */
   now(): Passing;
@@ -58,6 +60,7 @@ export function createFeed({ observer, answers, status, logTail, clean, onProble
   let last: Passing = { status: null, progress: null, output: null };
   let timer: NodeJS.Timeout | null = null;
   let hasProblem = false;
+  let going: Promise<void> | null = null;
 
   async function look(): Promise<Passing> {
     const found = await observer.mark();
@@ -93,7 +96,16 @@ export function createFeed({ observer, answers, status, logTail, clean, onProble
     };
   }
 
-  async function round(): Promise<void> {
+  // One look at a time, whoever asks for it.
+  function round(): Promise<void> {
+    going ??= lookAndTell().finally(() => {
+      going = null;
+      timer = listeners.size === 0 ? null : setTimeout(() => void round(), everyMs);
+    });
+    return going;
+  }
+
+  async function lookAndTell(): Promise<void> {
     const before = current?.frames.length ?? 0;
     const beforeRun = current?.runId;
     try {
@@ -109,15 +121,16 @@ export function createFeed({ observer, answers, status, logTail, clean, onProble
       if (!hasProblem) onProblem(error);
       hasProblem = true;
     }
-    timer = listeners.size === 0 ? null : setTimeout(() => void round(), everyMs);
   }
 
   return {
     subscribe(listener) {
       listeners.add(listener);
-      if (listeners.size === 1 && timer === null) timer = setTimeout(() => void round(), 0);
+      if (timer === null && going === null) timer = setTimeout(() => void round(), 0);
       return () => listeners.delete(listener);
     },
+    // While nobody follows, nobody looks.
+    fresh: async () => (listeners.size === 0 ? round() : undefined),
     current: () => current,
     now: () => last,
     async after(runId, seq) {

@@ -14,6 +14,7 @@ const chunkBytes = 64 * 1024;
 
 /** `from`: where the client stood; `null`: it knows all of the current run that there is. */
 export async function stream(response: ServerResponse, feed: Feed, from: Place | null): Promise<() => void> {
+  if (from === null) await feed.fresh();
   let run: RunFeed | null = from === null ? feed.current() : await feed.after(from.runId, from.seq);
   let next = run === null ? 0 : from === null ? run.frames.length : run.frames.findIndex(({ seq }) => seq > from.seq);
   if (run !== null && next < 0) next = run.frames.length;

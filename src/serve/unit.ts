@@ -41,7 +41,9 @@ export function serveUnit({ config, address, listen, allowedHosts }: UnitRequest
     'After=network.target',
     '',
     '[Service]',
-    'Type=exec',
+    'Type=notify',
+    // The one who tells is systemd-notify, a child.
+    'NotifyAccess=all',
     `ExecStart=${words.map(quoted).join(' ')}`,
     `User=${owner.uid === 0 ? 'root' : owner.uid}`,
     `Group=${owner.gid === 0 ? 'root' : owner.gid}`,

@@ -1,4 +1,5 @@
 // `upgrade serve`: the status API and the dashboard, until it is told to stop. `--print-unit` prints the unit that runs it under systemd.
+import { notifierFor } from '../../report/systemd.ts';
 import { createScrubber } from '../../report/scrub.ts';
 import { parseListenAddress } from '../../serve/listen-address.ts';
 import { listTokens } from '../../serve/tokens.ts';
@@ -33,11 +34,14 @@ export async function serve(flags: ServeFlags, terminal: Terminal): Promise<numb
     allowedHosts: flags.allowHost ?? [],
     onProblem: (message) => terminal.err(`upgrade serve: ${scrub(message)}\n`),
   });
+  const notify = notifierFor(terminal.env);
+  notify?.('READY=1', `STATUS=${server.url}`);
   if (isForPrograms(flags)) terminal.out(`${JSON.stringify({ listening: server.url })}\n`);
   else terminal.out(`${manager.config.product}: ${server.url}\n`);
   if (listTokens(manager.config.state).length === 0)
     terminal.err('There is no token yet, so nobody can ask anything: "upgrade token create NAME" prints one.\n');
   await untilStopped();
+  notify?.('STOPPING=1');
   await server.close();
   return 0;
 }

@@ -1,4 +1,5 @@
 // The versions as rungs, the transitions between them as arcs, and the way from what is installed to the latest.
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Card, FailureBox } from './parts.tsx';
 import type { Graph } from './types.ts';
 import { count } from './words.ts';
@@ -9,6 +10,14 @@ const lane = 30;
 const shownVersions = 24;
 
 export function VersionGraph({ graph }: { readonly graph: Graph | null }) {
+  const box = useRef<HTMLDivElement>(null);
+  const at = graph?.installed ?? null;
+  // On a phone the beginning is the least interesting part.
+  useLayoutEffect(() => {
+    const node = box.current?.querySelector('.node.installed');
+    if (box.current !== null && node !== null && node !== undefined)
+      box.current.scrollLeft += node.getBoundingClientRect().left - box.current.getBoundingClientRect().left - pad;
+  }, [at]);
   if (graph === null || graph.versions.length === 0) return null;
   const { versions, transitions, installed, latest, problems } = cutOut(graph);
   const place = new Map(versions.map((version, index) => [version, pad + index * gap]));
@@ -26,7 +35,7 @@ export function VersionGraph({ graph }: { readonly graph: Graph | null }) {
       {problems.map((failure) => (
         <FailureBox failure={failure} />
       ))}
-      <div class="scroll" tabIndex={0} role="region" aria-label="Versions and transitions">
+      <div class="scroll" ref={box} tabIndex={0} role="region" aria-label="Versions and transitions">
         <svg class="graph" width={width} height={line + 62} viewBox={`0 0 ${width} ${line + 62}`} role="img" aria-label={said}>
           {transitions
             .toSorted((a, b) => Number(a.chosen) - Number(b.chosen))

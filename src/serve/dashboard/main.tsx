@@ -55,4 +55,6 @@ function Page() {
 }
 
 const page = document.getElementById('page');
+// What stood there was for the time until now.
+page?.replaceChildren();
 if (page !== null) render(<Page />, page);

@@ -53,7 +53,8 @@ export function FailureBox({ failure }: { readonly failure: Failure }) {
         <Mark tone="bad" /> {failure.message}
       </p>
       <p class="where">
-        <code>{failure.code}</code> {where.join(' · ')}
+        <code>{failure.code}</code>
+        {where.map((part) => ` · ${part}`).join('')}
       </p>
       {failure.log !== undefined && failure.log.length > 0 && (
         <pre tabIndex={0} aria-label="The last lines of its output">

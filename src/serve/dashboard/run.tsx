@@ -1,6 +1,6 @@
 // The run that goes on, or the last one: its phases, its steps, what it prints, and why it failed.
 import { memo } from 'preact/compat';
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Bar, Card, FailureBox, Mark, Pill } from './parts.tsx';
 import type { Failure, Progress, Run } from './types.ts';
 import { bytes, count, duration, moment, outcomes, stepTones, way, type Tone } from './words.ts';
@@ -66,15 +66,36 @@ export function LiveRun({ run, progress, output, problems }: Shown) {
       {output.length > 0 && (
         <>
           <h3 id="output">Output</h3>
-          <pre class="log" tabIndex={0} role="log" aria-labelledby="output">
-            {output.slice(-60).join('\n')}
-          </pre>
+          <Output lines={output.slice(-100)} />
         </>
       )}
       <p class="foot quiet">
         Begun {moment(run.startedAt)} on {run.host} · <code>{run.id}</code>
       </p>
     </Card>
+  );
+}
+
+/** Stays at its end, but for who has scrolled up to read. */
+function Output({ lines }: { readonly lines: readonly string[] }) {
+  const box = useRef<HTMLPreElement>(null);
+  const isAtEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (isAtEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+  });
+  return (
+    <pre
+      class="log"
+      ref={box}
+      tabIndex={0}
+      role="log"
+      aria-labelledby="output"
+      onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+        isAtEnd.current = scrollHeight - scrollTop - clientHeight < 24;
+      }}
+    >
+      {lines.join('\n')}
+    </pre>
   );
 }
 
@@ -100,7 +121,7 @@ function Phases({ run }: { readonly run: Run }) {
             <Mark tone={tone} />
             <span class="name">{name}</span>
             <span class="hidden">{state}</span>
-            <span class="took">{phase !== undefined && phase.status !== 'running' ? duration(phase.durationMs) : ''}</span>
+            {phase !== undefined && phase.status !== 'running' && <span class="took">{duration(phase.durationMs)}</span>}
           </li>
         );
       })}
@@ -171,7 +192,7 @@ function Steps({ run }: { readonly run: Run }) {
   );
 }
 
-const shownAtOnce = 40;
+const shownAtOnce = 16;
 
 function Group({ name, steps, isAlone }: { readonly name: string; readonly steps: readonly Step[]; readonly isAlone: boolean }) {
   const [isWhole, setWhole] = useState(false);

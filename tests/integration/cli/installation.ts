@@ -54,22 +54,28 @@ export function makeSmall({
   files = {},
   breaks = false,
   fails = false,
+  isKept = false,
 }: {
   readonly config?: string;
   readonly files?: Readonly<Record<string, Entry>>;
   readonly breaks?: boolean;
   readonly fails?: boolean;
+  /** Whoever makes it removes it: for all tests of a file. */
+  readonly isKept?: boolean;
 } = {}): Small {
-  const dir = makeTree({
-    'inst/VERSION': '1.0.0\n',
-    'inst/upgrade.yaml': `product: small\nversion: { file: VERSION }\nmigrations: ../migrations\ndatabases: { app: { sqlite: data/app.db } }\nbackup: { include: [VERSION, config, data] }\n${config}`,
-    'inst/config/app.yaml': 'name: small # a comment\n',
-    'inst/data/deep/file.txt': 'kept\n',
-    'migrations/v1.0.0_to_v1.1.0/001_add_email.sql': sqlStep,
-    'migrations/v1.1.0_to_v2.0.0/001_note.sh': { text: shellStep(breaks ? 'breaking: true' : 'description: Write a note'), mode: 0o755 },
-    ...(fails ? { 'migrations/v2.0.0_to_v3.0.0/001_fails.sh': { text: failingStep, mode: 0o755 } } : {}),
-    ...files,
-  });
+  const dir = makeTree(
+    {
+      'inst/VERSION': '1.0.0\n',
+      'inst/upgrade.yaml': `product: small\nversion: { file: VERSION }\nmigrations: ../migrations\ndatabases: { app: { sqlite: data/app.db } }\nbackup: { include: [VERSION, config, data] }\n${config}`,
+      'inst/config/app.yaml': 'name: small # a comment\n',
+      'inst/data/deep/file.txt': 'kept\n',
+      'migrations/v1.0.0_to_v1.1.0/001_add_email.sql': sqlStep,
+      'migrations/v1.1.0_to_v2.0.0/001_note.sh': { text: shellStep(breaks ? 'breaking: true' : 'description: Write a note'), mode: 0o755 },
+      ...(fails ? { 'migrations/v2.0.0_to_v3.0.0/001_fails.sh': { text: failingStep, mode: 0o755 } } : {}),
+      ...files,
+    },
+    { isKept },
+  );
   const root = path.join(dir, 'inst');
   makeDatabase(
     path.join(root, 'data/app.db'),

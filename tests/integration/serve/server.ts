@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
-import { environment, executable } from '../cli/installation.ts';
+import { environment, executable, type Small } from '../cli/installation.ts';
 
 export interface Reply {
   readonly status: number;
@@ -29,12 +29,7 @@ export interface Served {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-interface Installed {
-  readonly root: string;
-  readonly upgrade: (
-    args: readonly string[],
-  ) => Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>;
-}
+type Installed = Pick<Small, 'root' | 'upgrade'>;
 
 const startWithinMs = 60_000;
 
@@ -53,7 +48,7 @@ export async function startServe(
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Served> {
-  const own = token ?? (await makeToken(installed, `test-${process.pid}-${(names += 1)}`));
+  const own = token ?? (await makeToken(installed, `test-${process.pid}-${(names += 1)}`, [], env));
   const child = spawn(process.execPath, [executable, 'serve', '--json', '--listen', `127.0.0.1:${port}`, ...args], {
     cwd: installed.root,
     env: environment(env),
@@ -87,8 +82,13 @@ export async function startServe(
 
 let names = 0;
 
-export async function makeToken(installed: Installed, name: string, args: readonly string[] = []): Promise<string> {
-  const { code, stdout, stderr } = await installed.upgrade(['token', 'create', name, ...args]);
+export async function makeToken(
+  installed: Installed,
+  name: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await installed.upgrade(['token', 'create', name, ...args], { env });
   if (code !== 0) throw new Error(`upgrade token create: ${stderr}`);
   return stdout.trim();
 }

@@ -23,10 +23,10 @@ export type Entry =
   | { readonly link: string }
   | { readonly text: string; readonly mode?: number; readonly owner?: number };
 
-/** Gives the absolute path of the new tree. */
-export function makeTree(entries: Readonly<Record<string, Entry>>): string {
+/** Gives the absolute path of the new tree, which goes with the test; `isKept`: with whoever made it. */
+export function makeTree(entries: Readonly<Record<string, Entry>>, { isKept = false }: { readonly isKept?: boolean } = {}): string {
   const root = mkdtempSync(path.join(os.tmpdir(), 'rungs-test-'));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  if (!isKept) onTestFinished(() => rmSync(root, { recursive: true, force: true }));
   for (const [name, entry] of Object.entries(entries)) {
     const file = path.join(root, name);
     mkdirSync(path.dirname(file), { recursive: true });
