@@ -14,6 +14,7 @@ const benchmarks = {
   start: () => import('./benchmarks/start.mjs'),
   'plan-2000': () => import('./benchmarks/plan.mjs'),
   'tty-5000': () => import('./benchmarks/tty.mjs'),
+  serve: () => import('./benchmarks/serve.mjs'),
 };
 
 const args = process.argv.slice(2);

@@ -13,7 +13,7 @@ export async function run({ rounds }) {
   const expect = (found) => {
     if (found !== count) throw new Error(`${found} rows instead of ${count}`);
   };
-  const sqlite = takeTurns(
+  const sqlite = await takeTurns(
     [
       {
         name: 'rungs',
@@ -40,7 +40,7 @@ export async function run({ rounds }) {
     server.create(dir);
     write(dir);
   };
-  const postgres = takeTurns(
+  const postgres = await takeTurns(
     [
       {
         name: 'rungs',

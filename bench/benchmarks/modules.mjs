@@ -12,7 +12,7 @@ export async function run({ rounds }) {
     const found = fixtures.countItems(join(dir, folder, 'app.db'));
     if (found !== count) throw new Error(`${found} rows instead of ${count}`);
   };
-  const results = takeTurns(
+  const results = await takeTurns(
     [
       {
         name: 'rungs',

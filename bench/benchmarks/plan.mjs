@@ -9,7 +9,7 @@ const size = { transitions: 2000, steps: 5 };
 
 export async function run({ rounds }) {
   const pure = await pureFunction(rounds);
-  const results = takeTurns(
+  const results = await takeTurns(
     [
       { name: 'rungs plan', prepare: (dir) => fixtures.manyTransitions(dir, size), command: () => commands.upgrade('plan') },
       {

@@ -11,11 +11,11 @@ export async function run({ rounds }) {
   const server = startPostgres();
   if (server === null) return console.log('\npostgres-5000: PostgreSQL is missing: install the package postgresql');
   const all = contestants(server, { count: 5000, isApplied: false });
-  const results = takeTurns(all, { rounds });
+  const results = await takeTurns(all, { rounds });
   printTable('postgres-5000: 5000 SQL steps of one row, one durable record per step', results, { against: 'rungs' });
   const best = fastest(results, ['node-pg-migrate', 'dbmate']);
   printBound(`rungs / ${best.name}, the fastest`, results.get('rungs').ms / best.ms, 1);
-  const status = takeTurns(contestants(server, { count: 1000, isApplied: true }), { rounds });
+  const status = await takeTurns(contestants(server, { count: 1000, isApplied: true }), { rounds });
   printTable('postgres-status: 1000 steps applied', status, { against: 'rungs' });
 }
 

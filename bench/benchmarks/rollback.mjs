@@ -28,7 +28,7 @@ export async function run({ rounds }) {
   });
   const plain = (dir) => fixtures.plainSql(dir, { count });
   const failing = { prepare: (dir) => fixtures.installation(dir, { count, failing: true }), exitCode: 10, check: isEmpty('data') };
-  const results = takeTurns(
+  const results = await takeTurns(
     [
       {
         ...failing,

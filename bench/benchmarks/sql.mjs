@@ -13,7 +13,7 @@ export async function run({ rounds }) {
     if (found !== count) throw new Error(`${found} rows instead of ${count}`);
   };
   const plain = (dir) => fixtures.plainSql(dir, { count });
-  const results = takeTurns(
+  const results = await takeTurns(
     [
       {
         name: 'rungs',

@@ -33,7 +33,7 @@ export async function run({ rounds }) {
     const ofDbmate = commands.hasDbmate ? fill('dbmate', (dir) => fixtures.dbmateSql(dir, { count }), commands.dbmate('up')) : null;
     const nothing = () => undefined;
     const contestant = (name, dir, command) => ({ name, prepare: nothing, cwd: () => dir, command: () => command(dir) });
-    const results = takeTurns(
+    const results = await takeTurns(
       [
         contestant('node -e 0', ours, () => [process.execPath, '-e', '0']),
         contestant('rungs --version', ours, () => commands.upgrade('--version')),

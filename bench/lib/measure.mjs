@@ -12,7 +12,7 @@ const gnuTime = existsSync('/usr/bin/time') ? '/usr/bin/time' : null;
  * A contestant: `{ name, prepare(dir), command(dir) → [program, ...args], cwd?(dir), check?(dir, stdout), exitCode?, measure?(dir, stdout, ms) → ms }`.
  * Gives, by name, `{ ms, megabytes, all }`: medians over the rounds; the first, a warm-up, does not count.
  */
-export function takeTurns(contestants, { rounds = 5 } = {}) {
+export async function takeTurns(contestants, { rounds = 5 } = {}) {
   const samples = new Map(contestants.map(({ name }) => [name, []]));
   // Deleted at the very end: ext4 makes new files several times as slowly for a while after thousands were deleted, which would fall on whoever
   // comes next and makes files.
@@ -20,7 +20,7 @@ export function takeTurns(contestants, { rounds = 5 } = {}) {
   try {
     for (let round = 0; round <= rounds; round++) {
       for (const contestant of contestants) {
-        const sample = once(contestant, scratch);
+        const sample = await once(contestant, scratch);
         if (round > 0) samples.get(contestant.name).push(sample);
       }
       process.stderr.write(round === rounds ? '\n' : '.');
@@ -36,10 +36,10 @@ export function takeTurns(contestants, { rounds = 5 } = {}) {
   );
 }
 
-function once({ name, prepare, command, cwd, check, measure, exitCode = 0 }, scratch) {
+async function once({ name, prepare, command, cwd, check, measure, exitCode = 0 }, scratch) {
   const dir = mkdtempSync(join(tmpdir(), 'rungs-bench-'));
   scratch.push(dir);
-  prepare(dir);
+  await prepare(dir);
   // What the preparation wrote must not be written out at the expense of what is measured.
   spawnSync('sync', ['-f', dir]);
   const report = join(dir, '.time');
@@ -54,7 +54,7 @@ function once({ name, prepare, command, cwd, check, measure, exitCode = 0 }, scr
   const ms = performance.now() - startedAt;
   if (error !== undefined || status !== exitCode)
     throw new Error(`${name} ended with ${status}: ${error ?? ''}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
-  check?.(dir, stdout);
+  await check?.(dir, stdout);
   return {
     ms: measure?.(dir, stdout, ms) ?? ms,
     megabytes: gnuTime === null ? Number.NaN : Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024,

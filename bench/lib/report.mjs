@@ -21,6 +21,12 @@ export function printBound(what, value, bound, unit = '') {
   console.log(`  ${holds ? 'holds ' : 'MISSED'}  ${what}: ${format(value)}${unit}, at most ${format(bound)}${unit}`);
 }
 
+export function printFloor(what, value, floor, unit = '') {
+  const holds = value >= floor;
+  if (!holds) misses.push(what);
+  console.log(`  ${holds ? 'holds ' : 'MISSED'}  ${what}: ${format(value)}${unit}, at least ${format(floor)}${unit}`);
+}
+
 export function printMisses() {
   console.log(misses.length === 0 ? '\nEvery bound holds.' : `\nMissed: ${misses.join('; ')}`);
 }

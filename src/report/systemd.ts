@@ -132,7 +132,9 @@ function entryOf(event: UpgradeEvent): Entry | null {
 
 function log(entry: Entry, env: Environment): void {
   // The one who writes may be gone before the journal looks who that was: it is told about whom the line is, and finds the unit by that.
-  const lines = Object.entries({ ...entry, OBJECT_PID: String(process.pid) }).map(([key, value]) => `${key}=${value.replace(/[\r\n]+/g, ' ')}`);
+  const lines = Object.entries({ ...entry, OBJECT_PID: String(process.pid) }).map(
+    ([key, value]) => `${key}=${value.replace(/[\r\n]+/g, ' ')}`,
+  );
   spawnSync('logger', ['--journald'], {
     input: `${lines.join('\n')}\n`,
     stdio: ['pipe', 'ignore', 'ignore'],
