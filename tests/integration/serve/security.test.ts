@@ -5,12 +5,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeDatabase, type Small } from '../cli/installation.ts';
 import { until } from '../pipeline/installation.ts';
+import { startReceiver } from './receiver.ts';
 import { makeScene, type Scene } from './scene.ts';
 import { makeToken, startServe, type Served } from './server.ts';
 
 const secrets = {
   APP_KEY: 'k3y-of-the-app',
-  HOOK_URL: 'http://127.0.0.1:9/hook-with-s3cret',
   DB_URL: 'postgres://me:pa55-of-db@127.0.0.1:9/none',
 };
 let scene: Scene;
@@ -231,9 +231,12 @@ test('no secret is in any answer, though steps, errors, URLs and settings hold t
   const extra = `notify: [{ webhook: "\${HOOK_URL}", secret: "\${APP_KEY}", headers: { Authorization: "\${APP_KEY}" } }]\nmetrics: { textfile: out.prom }\n`;
   writeFileSync(file, `${readFileSync(file, 'utf8')}${extra}`);
   makeDatabase(path.join(leaky.root, 'data/other.db'), 'CREATE TABLE t (x)');
-  const ran = await leaky.upgrade(['--to', '4.0.0', '--yes', '--json'], { env: secrets });
+  const receiver = await startReceiver();
+  const env = { ...secrets, HOOK_URL: `${receiver.url}/hook-with-s3cret`, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+  const ran = await leaky.upgrade(['--to', '4.0.0', '--yes', '--json'], { env });
   expect(ran.code).toBe(10);
-  const server = await startServe(leaky, { env: secrets });
+  expect(new Set(receiver.received.map(({ path: at }) => at))).toEqual(new Set(['/hook-with-s3cret', '/v1/traces']));
+  const server = await startServe(leaky, { env });
   try {
     const [run] = (await server.json<{ runs: readonly { id: string }[] }>('/api/v1/runs')).runs;
     const urls = [
@@ -251,7 +254,7 @@ test('no secret is in any answer, though steps, errors, URLs and settings hold t
         entry.isFile() && !entry.name.endsWith('.sh') ? [readFileSync(path.join(entry.parentPath, entry.name), 'utf8')] : [],
       ),
     );
-    const listed = await leaky.upgrade(['notify', 'list', '--json'], { env: secrets });
+    const listed = await leaky.upgrade(['notify', 'list', '--json'], { env });
     const journal = readFileSync(path.join(leaky.root, '.upgrade/journal.db'), 'latin1');
     const all = [
       ...bodies,
@@ -263,6 +266,7 @@ test('no secret is in any answer, though steps, errors, URLs and settings hold t
       journal,
       readFileSync(path.join(leaky.root, 'out.prom'), 'utf8'),
       server.said(),
+      ...receiver.received.map(({ body }) => body),
     ];
     for (const secret of ['k3y-of-the-app', 'hook-with-s3cret', 'pa55-of-db'])
       expect(all.filter((text) => text.includes(secret))).toEqual([]);
@@ -270,6 +274,7 @@ test('no secret is in any answer, though steps, errors, URLs and settings hold t
     expect([...bodies, heard.text()].filter((text) => text.includes('\u001b'))).toEqual([]);
   } finally {
     await server.stop();
+    await receiver.close();
     rmSync(leaky.dir, { recursive: true, force: true });
   }
 });
