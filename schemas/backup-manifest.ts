@@ -118,6 +118,8 @@ export const backupManifestSchema = z.strictObject({
   basis: z.nullable(z.strictObject({ id: backupId, depth: z.number().check(z.int(), z.positive()) })),
   /** What was noticed while it was made, for people. */
   warnings: z.array(z.string()),
+  /** Whether extended attributes are in it: what an entry does not list it did not have. Left out where nobody knows. */
+  attributes: z.optional(z.boolean()),
   /** Where the archive file is encrypted: to whom, and what the file is then. `archive` describes what is inside. */
   encryption: z.nullable(z.strictObject({ format: z.literal('age'), recipients: z.array(z.string()), sha256: digest, bytes: count })),
   /** Of other backups, the archives that entries of this one lie in: with them and this file alone it can be restored. */

@@ -24,8 +24,7 @@ export async function writeAttributes(wanted: ReadonlyMap<string, Attributes>): 
   const present = await readAttributes([...wanted.keys()]);
   if (present === null) throw new Error('getfattr and setfattr are missing (package attr)');
   for (const [path, attributes] of present) {
-    // Labels of the security system are the system's to give.
-    const gone = Object.keys(attributes).filter((name) => !(name in (wanted.get(path) ?? {})) && !name.startsWith('security.'));
+    const gone = Object.keys(attributes).filter((name) => !(name in (wanted.get(path) ?? {})) && !isOfSystem(name));
     // Bytes that are not UTF-8 can only come in through a pipe.
     for (const name of gone)
       await pipe('xargs', ['-0', 'setfattr', '--no-dereference', '-x', name, '--'], Buffer.concat([bytesOf(path), Buffer.of(0)]), {
@@ -37,6 +36,11 @@ export async function writeAttributes(wanted: ReadonlyMap<string, Attributes>): 
     return `# file: ${escape(bytesOf(path).toString('latin1'))}\n${lines.join('')}\n`;
   });
   await pipe('setfattr', ['--no-dereference', '--restore=-'], Buffer.from(blocks.join(''), 'latin1'), { isStrict: true });
+}
+
+/** Labels of the security system are the system's to give; what a program may do is not one of them. */
+export function isOfSystem(name: string): boolean {
+  return name.startsWith('security.') && name !== 'security.capability';
 }
 
 function escape(text: string): string {

@@ -7,7 +7,7 @@ import type { Config } from '../model/config.ts';
 import { UpgradeError, messageOf } from '../model/failure.ts';
 import type { EntryOf, ManifestEntry } from '../model/manifest.ts';
 import type { Difference } from '../model/ports.ts';
-import { readAttributes } from './attributes.ts';
+import { isOfSystem, readAttributes } from './attributes.ts';
 import { hashFile } from './hash-file.ts';
 import { compareCommand, type CommandWorld } from './command-sources.ts';
 import type { OpenManifest } from './manifest-file.ts';
@@ -31,6 +31,8 @@ export interface CompareRequest {
   readonly written?: ReadonlyMap<string, Written>;
   /** What a restore has just put back by commands: what nobody can compare is asked for once. */
   readonly putBack?: ReadonlySet<string>;
+  /** Folders whose attributes were others: what a restore has written in them may have inherited some. */
+  readonly attributed?: ReadonlySet<string>;
 }
 
 export interface Written {
@@ -61,6 +63,15 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
   const toLookAt: ManifestEntry[] = [];
   const madeAt = BigInt(Date.parse(manifest.createdAt)) * 1_000_000n;
 
+  // Those of a file that was just written are its own, unless its folder has some to inherit.
+  const inherited = new Set(request.attributed);
+  const mayHaveOthers = (entry: ManifestEntry, found: Found): boolean => {
+    if (entry.xattrs !== undefined || manifest.attributes !== true) return entry.xattrs !== undefined;
+    // Those of a hard link are with its target; a database that lies outside has none here.
+    if (entry.type === 'hardlink' || (entry.type === 'database' && entry.location !== null)) return false;
+    return !isWritten(found, request.written?.get(entry.path)) || inherited.has(folderOf(entry.path));
+  };
+
   let compared = 0;
   for (const { entry, found } of together(manifest.entries, live)) {
     signal?.throwIfAborted();
@@ -71,6 +82,7 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
     }
     // Hard links belong to the file that they link to. Two files that were two and are one inode now belong to the first, and the second differs.
     if (entry.type === 'file' && found?.hasOtherNames === true && !inodes.has(inodeOf(found))) inodes.set(inodeOf(found), entry.path);
+    if (entry.xattrs !== undefined && inheritable in entry.xattrs) inherited.add(entry.path);
     if (!isInScope(shownPath(entry))) continue;
     compared += 1;
     if (entry.type === 'postgres') {
@@ -90,10 +102,10 @@ export async function compareTree(request: CompareRequest): Promise<Comparison> 
       const why = await whyDifferent(entry, found, request, inodes);
       if (why.length > 0)
         differences.push({ path: shownPath(entry), kind: 'differs', why: why.join(', '), times: timesOf(entry, found, root) });
-      else if (entry.xattrs !== undefined && BigInt(found.ctime) > madeAt) toLookAt.push(entry);
+      else if (BigInt(found.ctime) > madeAt && mayHaveOthers(entry, found)) toLookAt.push(entry);
     }
   }
-  for (const { path, type } of await withOtherAttributes(toLookAt, root))
+  for (const { path, type } of await withOtherAttributes(toLookAt, request))
     if (type !== 'special') differences.push({ path, kind: 'differs', why: 'attributes' });
   return { differences, compared, leftovers };
 }
@@ -118,13 +130,24 @@ function* together(
   for (; next.done !== true; next = rest.next()) yield { entry: null, found: next.value };
 }
 
+const inheritable = 'system.posix_acl_default';
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
 /** Those whose attributes, ACLs among them, are not as listed. Where this system cannot tell, none. */
-async function withOtherAttributes(entries: readonly ManifestEntry[], root: string): Promise<readonly ManifestEntry[]> {
+async function withOtherAttributes(
+  entries: readonly ManifestEntry[],
+  { root, manifest }: Pick<CompareRequest, 'root' | 'manifest'>,
+): Promise<readonly ManifestEntry[]> {
   const present = await readAttributes(entries.map(({ path }) => join(root, path)));
   if (present === null) return [];
   return entries.filter(({ path, xattrs = {} }) => {
     const found = present.get(join(root, path)) ?? {};
-    return Object.entries(xattrs).some(([name, value]) => found[name] !== value && !name.startsWith('security.'));
+    const isLost = Object.entries(xattrs).some(([name, value]) => found[name] !== value && !isOfSystem(name));
+    const isMore = Object.keys(found).some((name) => !(name in xattrs) && !isOfSystem(name));
+    return isLost || (isMore && manifest.attributes === true);
   });
 }
 
@@ -178,13 +201,16 @@ async function whyDifferent(
   return why;
 }
 
+function isWritten(found: Found, last: Written | undefined): boolean {
+  return last !== undefined && found.dev === last.dev && found.ino === last.ino && found.ctime === last.ctime;
+}
+
 function inodeOf({ dev, ino }: Found): string {
   return `${dev}:${ino}`;
 }
 
 function isUntouched({ path, seen, mtime }: EntryOf<'file'>, found: Found, written: CompareRequest['written']): boolean {
-  const last = written?.get(path);
-  if (last !== undefined && found.dev === last.dev && found.ino === last.ino && found.ctime === last.ctime) return true;
+  if (isWritten(found, written?.get(path))) return true;
   return seen !== null && found.dev === seen.dev && found.ino === seen.ino && found.ctime === seen.ctime && found.mtime === mtime;
 }
 

@@ -125,6 +125,7 @@ async function attempt(
     const head = await writer.finish({
       simultaneous: request.isSimultaneous ?? false,
       warnings: [...warnings, ...(preparation.hasAttributes ? [] : [withoutAttributes])],
+      attributes: preparation.hasAttributes,
       encryption: encrypted === null ? null : { format: 'age', recipients: [...recipients], ...encrypted },
       archive: { file: basename(paths.archive), sha256, bytes, tarBytes, frames: frames.map(([packed, unpacked]) => [packed, unpacked]) },
       archives: [...tally.needed].toSorted().map((needed) => infoOf(basis, needed)),

@@ -16,7 +16,18 @@ interface Folded {
 
 /** Both are on disk when it resolves. Throws BACKUP_MISSING, BACKUP_CORRUPT, and what the file system throws; then either may be there in part. */
 export async function foldBackup(path: string, backup: OpenManifest, { archive, manifest }: Folded): Promise<void> {
-  const { entries, archive: own, archives: _others, totals, warnings, simultaneous, encryption, sha256: _signed, ...start } = backup;
+  const {
+    entries,
+    archive: own,
+    archives: _others,
+    totals,
+    warnings,
+    attributes,
+    simultaneous,
+    encryption,
+    sha256: _signed,
+    ...start
+  } = backup;
   const writer = await createManifestWriter(manifest, { ...start, basis: null });
   const contents = openContents({ path }, backup);
   try {
@@ -39,7 +50,15 @@ export async function foldBackup(path: string, backup: OpenManifest, { archive, 
       tarBytes,
       frames: frames.map(([packed, unpacked]): [number, number] => [packed, unpacked]),
     };
-    await writer.finish({ archive: folded, archives: [], totals, warnings, simultaneous, encryption });
+    await writer.finish({
+      archive: folded,
+      archives: [],
+      totals,
+      warnings,
+      ...(attributes === undefined ? {} : { attributes }),
+      simultaneous,
+      encryption,
+    });
   } finally {
     await contents.close();
     await writer.close();

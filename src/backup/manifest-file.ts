@@ -13,7 +13,7 @@ import { readSealed, sealProblem, unsealManifest } from './sealed-manifest.ts';
 
 /** What is known before the first entry, and what only after the last. */
 export type ManifestStart = Omit<ManifestHead, keyof ManifestEnd | 'sha256'>;
-export type ManifestEnd = Pick<ManifestHead, 'archive' | 'archives' | 'totals' | 'warnings' | 'simultaneous' | 'encryption'>;
+export type ManifestEnd = Pick<ManifestHead, 'archive' | 'archives' | 'totals' | 'warnings' | 'attributes' | 'simultaneous' | 'encryption'>;
 
 /** A manifest whose entries are read anew from its text each time that they are asked for. */
 export interface OpenManifest extends ManifestHead {

@@ -64,6 +64,7 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
   const removed = new Set<string>();
   const written = new Map<string, Written>();
   const putBack = new Set<string>();
+  const attributed = new Set<string>();
   removeLeftovers(manifest, root, asideDir);
 
   const ours = (differences: readonly Difference[]): readonly Difference[] =>
@@ -78,6 +79,7 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
       scope,
       written,
       putBack,
+      attributed,
       ...(signal === undefined ? {} : { signal }),
     });
     for (const leftover of compared.leftovers) removeStaged(leftover);
@@ -92,6 +94,7 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreRepor
   };
   let differences = request.differences === undefined ? await compare() : ours(request.differences);
   for (let pass = 1; differences.length > 0 && pass <= passes; pass += 1) {
+    for (const { path, why } of differences) if (why.includes('attributes')) attributed.add(path);
     const toSetBack = differences.filter(({ kind }) => kind !== 'created');
     if (toSetBack.length > 0) {
       for (const path of await setBack(toSetBack, { ...request, isWhole: !isVerified, written, putBack, begin })) restored.add(path);
@@ -215,7 +218,10 @@ async function setBack(differences: readonly Difference[], request: SetBackReque
         new Map(
           entries.flatMap((entry) => {
             const isNew = replaced.has(entry.path) && hasContent(entry);
-            return entry.xattrs === undefined || isNew ? [] : [[liveOf(entry, root), entry.xattrs]];
+            // Where it had none, whatever it has now came since.
+            const hasOthers = why.get(entry.path)?.includes('attributes') === true && manifest.attributes === true;
+            const wantedThere = entry.xattrs ?? (hasOthers ? {} : undefined);
+            return wantedThere === undefined || isNew ? [] : [[liveOf(entry, root), wantedThere]];
           }),
         ),
       ),

@@ -201,6 +201,9 @@ async function work(config: Config, adapters: ReadingPorts, { journal, backup, r
 function asRefusal(error: unknown, id: string): unknown {
   const [problem, ...others] = failuresOf(error);
   if (problem?.code !== 'RESTORE_FAILED' || others.length > 0) return error;
+  const cause = error instanceof Error ? error.cause : null;
+  if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT'))
+    return fail('RESTORE_DISK_FULL', { id, problem: problem.message }, {}, error);
   return fail('RESTORE_NOT_BEGUN', { id, problem: problem.message }, {}, error);
 }
 

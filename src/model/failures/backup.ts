@@ -120,6 +120,10 @@ export const backupFailures = {
     message: `Backup ${id} was not restored, and nothing was changed. ${problem}`,
     hint: 'Remove the cause and run the same command again.',
   }),
+  RESTORE_DISK_FULL: ({ id, problem }: { id: string; problem: string }) => ({
+    message: `The disk became full while backup ${id} was laid out beside what is live. Nothing was changed, and what was laid out is removed. ${problem}`,
+    hint: 'Free space on the disk of that path, or room for more files where it has many small ones ("df -h" and "df -i" tell), or restore only some paths; then run the same command again.',
+  }),
   RESTORE_NO_SAFETY_COPY: ({ id, problem }: { id: string; problem: string }) => ({
     message: `Backup ${id} was not restored: the present state cannot be backed up first. ${problem}`,
     hint: 'Nothing was changed. What a restore replaces is kept in the state folder too: --no-safety-copy goes on without the backup.',

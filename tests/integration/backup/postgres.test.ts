@@ -247,3 +247,44 @@ test('a backup and a restore that are killed at any moment end right when they a
   }
   expect(killed).toBeGreaterThan(0);
 });
+
+const pgKinds: readonly { readonly kind: string; readonly sql: string; readonly wreck: string }[] = [
+  {
+    kind: 'of tables, views, functions, triggers, sequences, enums and domains',
+    sql: `CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN posint AS int CHECK (VALUE > 0);
+          CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL UNIQUE, m mood DEFAULT 'ok', n posint, j jsonb, a int[], b bytea, t timestamptz);
+          INSERT INTO users (name, n, j, a, b, t) VALUES ('Ada', 1, '{"a": [1, null]}', '{1,2}', '\\x00ff', '2026-01-02 03:04:05+00'), ('Gr''ace', NULL, 'null', '{}', '', 'infinity');
+          CREATE TABLE log (what text, at int REFERENCES users ON DELETE CASCADE);
+          CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (TG_OP, NEW.id); RETURN NEW; END $$;
+          CREATE TRIGGER noted AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION note();
+          CREATE VIEW named AS SELECT name FROM users; CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM users;
+          CREATE INDEX ON users (lower(name)) WHERE n IS NOT NULL; COMMENT ON TABLE users IS 'people'`,
+    wreck: "INSERT INTO users (name) VALUES ('new'); DROP VIEW named; ALTER TYPE mood ADD VALUE 'glad'; DELETE FROM users WHERE id = 1",
+  },
+  {
+    kind: 'of schemas, partitions, identity columns, large text and rules of access',
+    sql: `CREATE SCHEMA app; CREATE TABLE app.events (id bigint GENERATED ALWAYS AS IDENTITY, day date NOT NULL, body text) PARTITION BY RANGE (day);
+          CREATE TABLE app.e26 PARTITION OF app.events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+          INSERT INTO app.events (day, body) SELECT date '2026-01-01' + i % 300, repeat(md5(i::text), 40) FROM generate_series(1, 2000) i;
+          ALTER TABLE app.events ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON app.events USING (id > 0); REVOKE ALL ON SCHEMA public FROM PUBLIC`,
+    wreck:
+      'DELETE FROM app.e26 WHERE id % 2 = 0; DROP POLICY p ON app.events; CREATE SCHEMA more; ALTER TABLE app.events ADD COLUMN extra int',
+  },
+];
+
+test.for(pgKinds)('a database $kind is by pg_dump what it was', async ({ sql, wreck }) => {
+  const { url, postgres, make, aside } = await world(sql);
+  const dumped = (): string => {
+    const { code, output } = run(join(programs() ?? '', 'pg_dump'), [url]);
+    expect(code, output).toBe(0);
+    // Newer ones begin and end with a random key.
+    return output.replaceAll(/^\\(un)?restrict .*$/gm, '');
+  };
+  const before = dumped();
+  const backup = await make();
+  expect(dumped()).toBe(before);
+  await server.query(url, wreck);
+  expect(dumped()).not.toBe(before);
+  await postgres.restore(backup, { asideDir: aside });
+  expect(dumped()).toBe(before);
+});

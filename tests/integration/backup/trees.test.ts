@@ -341,6 +341,78 @@ const kinds: readonly Kind[] = [
     },
   },
   {
+    kind: 'names that differ only in their case, or look the same',
+    build: ({ write }) =>
+      ['Readme', 'README', 'readme', 'Dir/a', 'dir/a', 'DIR/A', 'straße', 'STRASSE', 'ﬁle', 'file', '\u0430', 'a'].map((path) =>
+        write(path, path),
+      ),
+    wreck: ({ root }) => [
+      renameSync(join(root, 'README'), join(root, 'ReadMe')),
+      rmSync(join(root, 'dir'), { recursive: true }),
+      writeFileSync(join(root, '\u0430'), 'the other one'),
+    ],
+  },
+  {
+    kind: 'attributes of links, of the system and of programs',
+    build: ({ root, write }) => {
+      write('bin/ping', '#!/bin/sh\n');
+      chmodSync(join(root, 'bin/ping'), 0o755);
+      symlinkSync('ping', join(root, 'bin/link'));
+      run('setfattr', ['-h', '-n', 'trusted.of', '-v', '"the link"', join(root, 'bin/link')]);
+      run('setfattr', ['-n', 'trusted.of', '-v', '"the folder"', join(root, 'bin')]);
+      // cap_net_raw, as setcap writes it.
+      run('setfattr', ['-n', 'security.capability', '-v', '0x0100000200200000000000000000000000000000', join(root, 'bin/ping')]);
+    },
+    wreck: ({ root }) => [
+      run('setfattr', ['-h', '-x', 'trusted.of', join(root, 'bin/link')]),
+      run('setfattr', ['-x', 'trusted.of', join(root, 'bin')]),
+      writeFileSync(join(root, 'bin/ping'), 'other'),
+    ],
+    needsRoot: true,
+  },
+  {
+    kind: 'attributes and ACLs that came since, on what else is as it was',
+    build: ({ root, write }) => {
+      for (const name of ['attributed', 'shared', 'left']) write(`x/${name}`, name);
+      symlinkSync('left', join(root, 'x/link'));
+      run('setfattr', ['-n', 'user.kept', '-v', 'kept', join(root, 'x/attributed')]);
+    },
+    wreck: ({ root }) => [
+      run('setfattr', ['-n', 'user.added', '-v', 'new', join(root, 'x/attributed')]),
+      run('setfacl', ['-m', 'u:1234:rw', join(root, 'x/shared')]),
+      // Whatever is made in it from now on inherits this.
+      run('setfacl', ['-m', 'd:u:1234:rwx', join(root, 'x')]),
+      run('setfattr', ['-h', '-n', 'trusted.added', '-v', 'new', join(root, 'x/link')]),
+      unlinkSync(join(root, 'x/left')),
+    ],
+    needsRoot: true,
+  },
+  {
+    kind: 'files that swapped their names, folders that moved into each other',
+    build: ({ write }) => ['a/one', 'a/deep/er/two', 'b/one', 'c', 'd'].map((path) => write(path, `this was ${path}`)),
+    wreck: ({ root }) => {
+      const move = (from: string, to: string): void => renameSync(join(root, from), join(root, to));
+      move('c', 'e');
+      move('d', 'c');
+      move('e', 'd');
+      move('a', 'x');
+      move('b', 'a');
+      move('x', 'a/x');
+      move('a/x/deep', 'b');
+    },
+  },
+  {
+    kind: 'everything read-only, and a tree of which nothing is left',
+    build: ({ root, write }) => {
+      for (const path of ['ro/a', 'ro/sub/b', 'gone/c', 'gone/sub/d']) chmodSync(write(path, path), 0o444);
+      for (const path of ['ro/sub', 'ro', 'gone/sub']) chmodSync(join(root, path), 0o555);
+    },
+    wreck: ({ root, write }) => {
+      for (const path of ['ro', 'gone', 'always/kept']) rmSync(join(root, path), { recursive: true });
+      write('something/else', 'entirely');
+    },
+  },
+  {
     kind: 'times before 1970 and after 2038',
     build: ({ root, write }) => [
       write('old', 'o'),
@@ -405,6 +477,46 @@ test.for(kinds)('$kind', async ({ build, wreck, needsRoot = false }, { skip }) =
       lines.filter((line) => !/ [sp] 0/.test(line)).map((line) => line.replace(/^(run d .*) \S+$/, '$1'));
     expect(withoutSpecials(fingerprint(extracted))).toEqual(withoutSpecials(before));
   }
+});
+
+const sqliteKinds: readonly { readonly kind: string; readonly sql: string; readonly wreck: string }[] = [
+  {
+    kind: 'of all types of values, with views, triggers, indexes, generated columns and checks',
+    sql: `CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v, twice AS (v || v) STORED, CHECK (v IS NOT 'bad'));
+          INSERT INTO t (v) VALUES (NULL), (''), ('a''b'), (x'00ff'), (1.5), (-9223372036854775808), ('ü🎉'), (1e300), (zeroblob(100000));
+          CREATE INDEX i ON t (v) WHERE v IS NOT NULL; CREATE VIEW w AS SELECT v FROM t;
+          CREATE TABLE log (what); CREATE TRIGGER g AFTER DELETE ON t BEGIN INSERT INTO log VALUES (OLD.id); END`,
+    wreck: 'DROP VIEW w; DELETE FROM t WHERE id > 3; DROP INDEX i',
+  },
+  {
+    kind: 'strict, without row ids, with full-text search and an R-tree',
+    sql: `CREATE TABLE s (a TEXT PRIMARY KEY, b ANY) STRICT, WITHOUT ROWID; INSERT INTO s VALUES ('x', 1), ('y', x'01');
+          CREATE VIRTUAL TABLE f USING fts5(body); INSERT INTO f VALUES ('the quick brown fox'), ('jumps');
+          CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 0.5, 1.5)`,
+    wreck: "DELETE FROM f; DROP TABLE r; INSERT INTO s VALUES ('z', 2)",
+  },
+  {
+    kind: 'of 20,000 rows in a WAL, in another page size and encoding',
+    sql: `PRAGMA page_size = 16384; PRAGMA encoding = 'UTF-16le'; PRAGMA journal_mode = wal; CREATE TABLE n (i INTEGER PRIMARY KEY, t TEXT);
+          INSERT INTO n (t) SELECT 'row é ' || i FROM (WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) SELECT i FROM c)`,
+    wreck: 'DELETE FROM n WHERE i % 3 = 0; VACUUM',
+  },
+];
+
+test.for(sqliteKinds)('a SQLite database $kind is by .dump what it was', async ({ sql, wreck }) => {
+  const { root, dir, create, store, aside } = scratch();
+  const file = join(root, 'data/app.db');
+  sqlite(file, sql).close();
+  const before = dump(file);
+  const backup = await create();
+  expect(dump(file)).toBe(before);
+  sqlite(file, wreck).close();
+  expect(dump(file)).not.toBe(before);
+  await store.restore(backup, { asideDir: aside });
+  expect(dump(file)).toBe(before);
+  // Plain tar takes out the same.
+  expect(run('tar', ['--zstd', '-xf', backup.path, '-C', dir, 'data/app.db']).code).toBe(0);
+  expect(dump(join(dir, 'data/app.db'))).toBe(before);
 });
 
 test('the version that was there and what was created since are kept aside, also when a restore is repeated', async () => {

@@ -120,6 +120,35 @@ testAsRoot('mount')('too little room is told before anything is done', async () 
   expect((await small.upgrade(['backup', 'restore', id, 'config'])).code).toBe(0);
 });
 
+testAsRoot('mount')('a disk that becomes full while it is staged leaves everything as it was, and says what to free', async () => {
+  const small = makeSmall();
+  const disk = path.join(small.root, 'data/disk');
+  mkdirSync(disk);
+  // Room for bytes enough, and for 40 files: those that are there, and not as many beside them.
+  expect(run('mount', ['-t', 'tmpfs', '-o', 'size=6m,nr_inodes=40', 'tmpfs', disk]).code).toBe(0);
+  onTestFinished(() => void run('umount', ['-l', disk]));
+  for (let index = 0; index < 25; index += 1) writeFileSync(path.join(disk, String(index)), `old ${index}`);
+  const id = await made(small);
+  for (let index = 0; index < 25; index += 1) writeFileSync(path.join(disk, String(index)), `new ${index}`);
+  const before = snapshot(path.join(small.root, 'data'));
+  const refused = await small.upgrade(['backup', 'restore', id, '--no-safety-copy', '--json']);
+  expect([refused.code, JSON.parse(refused.stdout).failure]).toEqual([
+    3,
+    expect.objectContaining({
+      code: 'RESTORE_DISK_FULL',
+      message: expect.stringMatching(/Nothing was changed.*data\/disk\/.*ENOSPC/),
+      hint: expect.stringContaining('df -i'),
+    }),
+  ]);
+  // But for the time of the folder's inode, which tells that something was staged in it.
+  const withoutChangeTimes = (lines: readonly string[]): readonly string[] => lines.filter((line) => !line.startsWith('disk '));
+  expect(withoutChangeTimes(snapshot(path.join(small.root, 'data')))).toEqual(withoutChangeTimes(before));
+  expect(JSON.parse((await small.upgrade(['status', '--json'])).stdout).state).not.toBe('unfinished');
+  // Less is enough for less.
+  expect((await small.upgrade(['backup', 'restore', id, 'data/disk/0', 'data/disk/1', '--no-safety-copy'])).code).toBe(0);
+  expect(readFileSync(path.join(disk, '1'), 'utf8')).toBe('old 1');
+});
+
 /** Kills the command when the condition holds; says whether it was still at work. */
 async function killWhen(small: Small, args: readonly string[], holds: () => boolean): Promise<boolean> {
   const child = spawn(process.execPath, [executable, ...args], { cwd: small.root, env: environment(), stdio: 'ignore' });
