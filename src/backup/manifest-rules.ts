@@ -1,7 +1,7 @@
 // Whether a manifest is safe to follow, whoever wrote it: the head at once, the entries one by one.
 import { isAbsolute } from 'node:path';
 import { hasContent, type ArchiveInfo, type ContentEntry, type ManifestEntry, type ManifestHead } from '../model/manifest.ts';
-import { comparePaths, isWithin } from './names.ts';
+import { bytesOf, comparePaths, isWithin } from './names.ts';
 import { commandsFolder, dumpsFolder, outsideFolder, volumesFolder } from './sources.ts';
 
 /** No frame that we write is larger than 2 MiB. */
@@ -29,6 +29,7 @@ export function headProblem({ id, archive, archives, sources, encryption }: Mani
 function archiveProblem({ frames, bytes, tarBytes }: ArchiveInfo): string | null {
   if (frames.some(([packed, unpacked]) => unpacked > largestFrame || packed > bytes))
     return 'a part of the archive is larger than any that we write';
+  if (frames.some(([packed, unpacked]) => packed === 0 || unpacked === 0)) return 'a part of the archive is empty';
   const isWhole = sum(frames.map(([packed]) => packed)) === bytes && sum(frames.map(([, unpacked]) => unpacked)) === tarBytes;
   return isWhole ? null : 'its sizes contradict each other';
 }
@@ -50,6 +51,8 @@ export function entryRules({ id, archive, archives, sources, totals }: ManifestH
   const check = (entry: ManifestEntry): string | null => {
     const { path, type } = entry;
     if (!isInside(path)) return `"${path}" leads out of the root`;
+    const impossible = impossibleIn(entry);
+    if (impossible !== null) return `"${path.slice(0, 100)}" ${impossible}`;
     const place = placeOf(entry);
     if (place !== null && path !== place) return `"${path}" is not where such a copy lies`;
     for (let above = folders.at(-1); above !== undefined && !isWithin(path, above); above = folders.at(-1)) folders.pop();
@@ -78,6 +81,29 @@ export function entryRules({ id, archive, archives, sources, totals }: ManifestH
     return wrong === undefined ? null : `"${wrong}" is a hard link to "${links.get(wrong)}", which is no file of this backup`;
   };
   return { check, end };
+}
+
+/** No file system has larger files, and to hash the zeros of one takes for ever. */
+const largestFile = 2 ** 44;
+/** -1 leaves the owner as it is. */
+const largestOwner = 2 ** 32 - 2;
+
+/** What no system could set: it would be found out in the middle of a restore. */
+function impossibleIn(entry: ManifestEntry): string | null {
+  const { path, uid, gid, xattrs } = entry;
+  if (path.length > 4095 || isTooLong(path)) return 'is too long for a name';
+  if (uid > largestOwner || gid > largestOwner) return 'belongs to nobody';
+  if (entry.type === 'link' && (entry.target === '' || entry.target.length > 4095 || entry.target.includes('\0')))
+    return 'links to what is no path';
+  if (hasContent(entry) && entry.size > largestFile) return 'is larger than any file';
+  if (xattrs === undefined || Object.keys(xattrs).every((name) => /^(user|trusted|security|system)\.[^\0]{1,255}$/s.test(name)))
+    return null;
+  return 'has attributes of no kind that there is';
+}
+
+function isTooLong(path: string): boolean {
+  // Most are short: one character has at most three bytes in UTF-16's units.
+  return path.length > 85 && path.split('/').some((part) => part.length > 85 && bytesOf(part).length > 255);
 }
 
 /** Where copies lie that are no file of the installation under their own path. */
