@@ -200,8 +200,10 @@ function refuseForeignPlaces(
   const refuseForeign = (entry: ManifestSource | ManifestEntry): void => {
     const location = 'location' in entry ? entry.location : null;
     const name = 'name' in entry ? entry.name : null;
-    if (location !== null && databases.get(name ?? '') !== location)
-      throw refuse(`it holds a database for ${location}, which is none of this installation's`);
+    const here = databases.get(name ?? '');
+    if (location !== null && here !== undefined && here !== location)
+      throw fail('BACKUP_DATABASE_ELSEWHERE', { id, name: name ?? '', there: location, here });
+    if (location !== null && here === undefined) throw refuse(`it holds a database for ${location}, which is none of this installation's`);
     if (location === null && never.some((kept) => isWithin(join(config.root, entry.path), kept)))
       throw refuse(`it holds "${entry.path}", where Rungs keeps its own state`);
   };

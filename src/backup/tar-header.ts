@@ -107,7 +107,7 @@ function decode(HeaderOf: typeof Header, block: Buffer, records: ReadonlyMap<str
   };
   const realSize = records.get('GNU.sparse.realsize');
   // Other readers would take its name, or its map, from there.
-  if (realSize === undefined && records.size > 0 && records.keys().some((key) => key.startsWith('GNU.sparse.')))
+  if (realSize === undefined && records.size > 0 && [...records.keys()].some((key) => key.startsWith('GNU.sparse.')))
     throw new TypeError('a header is damaged');
   const name = text(realSize === undefined ? 'path' : 'GNU.sparse.name', header.path);
   const xattrs = attributesIn(records);

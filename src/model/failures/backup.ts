@@ -76,6 +76,10 @@ export const backupFailures = {
     message: `The backup in ${file} is of "${product}", and this installation is "${wanted}".`,
     hint: 'Choose the backup of this product, or import it with the upgrade.yaml of the other (-c FILE).',
   }),
+  BACKUP_DATABASE_ELSEWHERE: ({ id, name, there, here }: { id: string; name: string; there: string; here: string }) => ({
+    message: `The backup ${id} has the database "${name}" from ${there}, outside of its installation; here it lies at ${here}.`,
+    hint: `Nothing was written. Let databases.${name} in upgrade.yaml name ${there} for the restore; or take it out with plain tar (.rungs-outside/${name}) and put it where it belongs.`,
+  }),
   RESTORE_TEST_FAILED: ({ id, what, problem }: { id: string; what: string; problem: string }) => ({
     message: `The backup ${id} was read back well, but ${what} could not be restored from it: ${problem}.`,
     hint: 'It is not taken for a backup. Check the disk and the room on it, the rights of the database user, and "upgrade doctor"; then start again.',

@@ -121,7 +121,8 @@ const cases: readonly {
           logical: { schema: sha256(''), tables: {}, digest: sha256('') },
         });
       }),
-    says: /none of this installation's/,
+    code: 'BACKUP_DATABASE_ELSEWHERE',
+    says: /outside of its installation/,
   },
   {
     what: 'a place in the archive that does not exist',
@@ -223,7 +224,7 @@ test.each(cases)('$what is refused, and nothing is written', async ({ harm, code
 
 /** Sound, but of another installation: to be read and not to be restored. */
 function isForeign(says: RegExp): boolean {
-  return /none of this installation|keeps its own state/.test(says.source);
+  return /outside of its installation|keeps its own state/.test(says.source);
 }
 
 /** Whole and consistent under its other name: as a file of its own it is a backup like any other. */

@@ -163,6 +163,44 @@ describe('an exported backup', () => {
     expect(fingerprint(there.root)).toEqual(expected);
   });
 
+  test('with a database that lay outside of the root is taken in where it lies at the same place, and refused where it does not', async () => {
+    const [here, there] = [filled(), scratch()];
+    const outside = (one: Scratch, name: string): Scratch['config']['databases'] => ({
+      ...one.config.databases,
+      far: { kind: 'sqlite', file: join(one.dir, name) },
+    });
+    sqlite(join(here.dir, 'far.db'), "CREATE TABLE t (a); INSERT INTO t VALUES ('far')").close();
+    const file = join(here.dir, 'exported');
+    const store = here.withConfig({ databases: outside(here, 'far.db') });
+    const backup = await here.create(store);
+    await store.exportTo(backup, file);
+
+    const elsewhere = there.withConfig({ databases: outside(there, 'moved.db') });
+    await expect(elsewhere.importFrom(file, none)).rejects.toMatchObject({
+      failures: [
+        {
+          code: 'BACKUP_DATABASE_ELSEWHERE',
+          message: expect.stringContaining(join(there.dir, 'moved.db')),
+          hint: expect.stringContaining('far.db'),
+        },
+      ],
+    });
+    // A host whose upgrade.yaml knows no such database would write somebody's file.
+    await expect(there.store.importFrom(file, none)).rejects.toMatchObject({ failures: [{ code: 'BACKUP_CORRUPT' }] });
+    expect(readdirSync(there.dir)).toEqual(['root']);
+    expect(readdirSync(there.root)).toEqual([]);
+
+    const same = there.withConfig({ databases: { ...there.config.databases, far: { kind: 'sqlite', file: join(here.dir, 'far.db') } } });
+    const taken = await same.importFrom(file, none);
+    sqlite(join(here.dir, 'far.db'), 'DELETE FROM t').close();
+    await same.restore(taken, { asideDir: there.aside });
+    expect(run('sqlite3', [join(here.dir, 'far.db'), 'SELECT a FROM t']).output).toBe('far\n');
+    // A backup that was restored under another configuration is refused just so.
+    await expect(elsewhere.restore(taken, { asideDir: there.aside })).rejects.toMatchObject({
+      failures: [{ code: 'BACKUP_DATABASE_ELSEWHERE' }],
+    });
+  });
+
   test('never takes the place of another file, and is not taken in twice', async () => {
     const here = filled();
     const file = here.write('../out', 'mine');

@@ -1,12 +1,46 @@
 // `restoreTest: true`: a backup counts only when its databases could be restored from it; `verify --deep` tries the same later.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { testRestore } from '../../../src/backup/restore-test.ts';
 import { createKeyRing } from '../../../src/backup/age/key-ring.ts';
 import { openManifest } from '../../../src/backup/manifest-file.ts';
 import { startPostgres, testWithPostgres } from '../../support/postgres.ts';
-import { scratch, sqlite } from './installation.ts';
+import { testAsRoot } from '../../support/needs.ts';
+import { fingerprint, run, scratch, setTimes, sqlite } from './installation.ts';
+
+describe('the tree', () => {
+  testAsRoot('mount')('is restored whole into the state folder; where that fails the backup does not count', async () => {
+    const { root, config, dir, create, withConfig, write } = scratch();
+    for (let index = 0; index < 60; index += 1) write(`many/${index}`, `file ${index}`);
+    const store = withConfig({ backup: { ...config.backup, dir: join(dir, 'backups'), restoreTest: true } });
+    const good = await create(store);
+    expect(readdirSync(config.state)).toEqual([]);
+    // Room for less files than there are.
+    expect(run('mount', ['-t', 'tmpfs', '-o', 'size=4m,nr_inodes=40', 'tmpfs', config.state]).code).toBe(0);
+    onTestFinished(() => void run('umount', ['-l', config.state]));
+    await expect(create(store, 'B2')).rejects.toMatchObject({
+      failures: [{ code: 'RESTORE_TEST_FAILED', message: expect.stringMatching(/its files could not be restored.*many\/.*ENOSPC/) }],
+    });
+    await expect(store.verify(good, { isDeep: true })).rejects.toMatchObject({ failures: [{ code: 'RESTORE_TEST_FAILED' }] });
+    expect(readdirSync(config.state)).toEqual([]);
+    expect(readdirSync(join(dir, 'backups')).toSorted()).toEqual(['B1.manifest.json', 'B1.tar.zst']);
+    expect(readdirSync(root).toSorted()).toEqual(['.upgrade', 'many']);
+  });
+
+  test('comes back with all that it is made of, links and holes too, and nothing live is touched', async () => {
+    const { root, config, create, withConfig, write } = scratch();
+    symlinkSync('a', join(root, 'link'));
+    linkSync(write('a', 'a'), join(root, 'b'));
+    write('zeros', Buffer.alloc(3 << 20));
+    setTimes(root);
+    const before = fingerprint(root);
+    const store = withConfig({ backup: { ...config.backup, restoreTest: true } });
+    await store.verify(await create(store), { isDeep: true });
+    const withoutRoot = (lines: readonly string[]): readonly string[] => lines.filter((line) => !line.startsWith(' d '));
+    expect(withoutRoot(fingerprint(root))).toEqual(withoutRoot(before));
+  });
+});
 
 describe('SQLite', () => {
   test('is restored into a scratch folder, of which nothing is left', async () => {
