@@ -1,6 +1,7 @@
 // Sets an installation back to a backup: only what differs, each path by one rename, what was there kept aside. Killed at any point, running it again ends right.
 import { lstatSync, lutimesSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { settleDatabase } from '../databases/settle.ts';
 import { sidecars } from '../databases/sqlite.ts';
 import type { Config } from '../model/config.ts';
 import { UpgradeError, fail, messageOf } from '../model/failure.ts';
@@ -243,6 +244,7 @@ function keepPresent(entry: ManifestEntry, root: string, folders: FolderFinder, 
   // Behind a folder that is now a link lies nothing of ours.
   if (stagingFolder(entry, folders) !== dirname(live)) return;
   const present = typeAt(live);
+  if (present === 'file' && entry.type === 'database') settleDatabase(live);
   if (present === 'file' || present === 'link') keepAside(live, aside, entry.path);
 }
 

@@ -2,10 +2,12 @@
 // as it was or as in the backup, and the same command, or `resume`, ends right. Places are counted in calls to the outside, so that they cover all of the work.
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -13,9 +15,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { createBackupStore } from '../../../src/backup/store.ts';
 import { pathsOf, recordOf } from '../../../src/backup/create.ts';
@@ -85,18 +87,27 @@ function wreck({ root }: Installed): void {
   mkdirSync(join(root, 'created/deep'), { recursive: true });
   writeFileSync(join(root, 'created/deep/file'), 'new');
   chmodSync(join(root, 'many/1/1'), 0o600);
-  sqlite(join(root, 'data/app.db'), "DELETE FROM t; INSERT INTO t VALUES ('new')").close();
+  // By a program that was killed: the new rows are in the WAL alone.
+  const statements = "PRAGMA wal_autocheckpoint = 0; DELETE FROM t; INSERT INTO t VALUES ('new')";
+  const code = "new (require('node:sqlite').DatabaseSync)(process.argv[1]).exec(process.argv[2]); process.kill(process.pid, 'SIGKILL')";
+  run(process.execPath, ['-e', code, join(root, 'data/app.db'), statements]);
+  expect(lstatSync(join(root, 'data/app.db-wal')).size).toBeGreaterThan(0);
 }
 
+/** Out of a copy, so that looking leaves no trace. */
 const rowsOf = (root: string): string => {
-  // Looking must leave no trace; nobody has it open, so there is no WAL to be read.
-  const file = pathToFileURL(join(root, 'data/app.db'));
-  file.searchParams.set('immutable', '1');
-  const database = new DatabaseSync(file, { readOnly: true });
+  const copy = mkdtempSync(join(tmpdir(), 'rungs-rows-'));
   try {
-    return JSON.stringify(database.prepare('SELECT a FROM t').all());
+    for (const name of readdirSync(join(root, 'data')))
+      if (/^app\.db(-wal|-journal)?$/.test(name)) copyFileSync(join(root, 'data', name), join(copy, name));
+    const database = new DatabaseSync(join(copy, 'app.db'));
+    try {
+      return JSON.stringify(database.prepare('SELECT a FROM t').all());
+    } finally {
+      database.close();
+    }
   } finally {
-    database.close();
+    rmSync(copy, { recursive: true });
   }
 };
 
@@ -168,7 +179,7 @@ async function expectOnlyWhole({ manager, root }: Pick<Installed, 'manager' | 'r
 /** So many kills in portions, each of them one test with an installation of its own. */
 function portions(counts: { readonly quick: number; readonly ci: number }): readonly { readonly kills: number; readonly seed: number }[] {
   const total = countFor(counts);
-  const parts = Math.ceil(total / 30);
+  const parts = Math.ceil(total / 12);
   return Array.from({ length: parts }, (_, part) => ({ kills: Math.ceil((total - part) / parts), seed: part + 1 }));
 }
 
@@ -194,7 +205,7 @@ test.for(portions({ quick: 6, ci: 120 }))('create: $kills kills ($seed)', async 
     expect(statesIn(root), when).toEqual(before);
     expect((await manager.status()).state, when).not.toBe('unfinished');
     const made = await manager.createBackup();
-    await expectOnlyWhole(one, when);
+    await manager.verifyBackup(made.id);
     expect((await manager.previewRestore(made.id)).differences, when).toEqual([]);
     // One that was finished and not recorded is gone, half ones too.
     const expected = (await manager.listBackups()).flatMap(({ id }) => [`${id}.manifest.json`, `${id}.tar.zst`]);

@@ -17,12 +17,12 @@ import {
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { geteuid } from 'node:process';
-import { build } from 'esbuild';
 import { expect, onTestFinished, test } from 'vitest';
 import { pack } from '../../../src/backup/archive-writer.ts';
 import { createFrameWriter } from '../../../src/backup/frame-writer.ts';
 import { loadTarHeaders, type TarEntry } from '../../../src/backup/tar-header.ts';
 import { walk } from '../../../src/backup/walk.ts';
+import { bundleWorker } from './bundled-worker.ts';
 import { clock } from './clock.ts';
 import { fingerprint, run, scratch, sqlite } from './installation.ts';
 
@@ -189,19 +189,7 @@ test('memory stays flat on a tree of 300 MB', async () => {
   write('noise', noise);
   write('text', Buffer.alloc(150 << 20, 'some text that is compressed '));
   for (let index = 0; index < 6000; index += 1) write(`many/${index % 50}/${index}`, noise.subarray(index * 64, index * 64 + 8192));
-  // As it is shipped: stripping types at run time takes memory of its own.
-  const bundle = join(dir, 'worker.mjs');
-  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
-  await build({
-    entryPoints: [worker],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    banner,
-    logLevel: 'error',
-  });
+  const bundle = await bundleWorker(dir);
   const peaks: Record<string, number> = {};
   for (const action of ['create', 'compare', 'verify', 'restore']) {
     if (action === 'restore') for (const path of ['noise', 'text']) writeFileSync(join(root, path), 'gone');

@@ -9,6 +9,7 @@ import { readManifest } from '../../../src/backup/manifest-file.ts';
 import type { BackupRecord, BackupStore } from '../../../src/model/ports.ts';
 import { countFor } from '../../support/level.ts';
 import { programs, startPostgres, testWithPostgres as test, type TestPostgres } from '../../support/postgres.ts';
+import { bundleWorker } from './bundled-worker.ts';
 import { run, scratch, sqlite, type Scratch } from './installation.ts';
 
 let server: TestPostgres;
@@ -202,8 +203,9 @@ test('a backup and a restore that are killed at any moment end right when they a
   const { dir, url, postgres, make, aside, config, write } = await world(
     `${users}; CREATE TABLE big AS SELECT i, repeat(md5(i::text), 10) AS v FROM generate_series(1, 3000) i`,
   );
+  const program = await bundleWorker(dir);
   const killAfter = async (ms: number, action: string): Promise<boolean> => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'worker.ts'), dir, action], {
+    const child = spawn(process.execPath, [program, dir, action], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, RUNGS_TEST_POSTGRES: url },
     });
