@@ -25,8 +25,10 @@ test('create, list, verify and export', async () => {
   expect(existsSync(record.path)).toBe(true);
   expect(existsSync(record.manifest)).toBe(true);
   expect(JSON.parse((await upgrade(['--json', 'backup', 'list'])).stdout)).toEqual([
-    { ...record, createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), runId: null },
+    // No service is stopped for it: nobody can say that it is of one moment.
+    { ...record, createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), runId: null, simultaneous: false },
   ]);
+  expect((await upgrade(['backup', 'list'])).stdout).toMatch(/ \*\n.*\* Not of one moment/s);
   expect(JSON.parse((await upgrade(['backup', 'verify', '--json'])).stdout)).toEqual(record);
   expect((await upgrade(['backup', 'list'])).stdout).toContain(record.id);
   const file = path.join(dir, 'copy.tar.zst');

@@ -33,8 +33,9 @@ test('services are down while the backup is made, and one is made', async () => 
   expect(keys.filter((key) => key === 'backup-verified')).toHaveLength(1);
   expect(await tiny.answer()).not.toBeNull();
   const simultaneous = async (): Promise<unknown> => {
-    const [{ manifest }] = JSON.parse((await tiny.upgrade(['backup', 'list', '--json'])).stdout);
-    return JSON.parse(readFileSync(manifest, 'utf8')).simultaneous;
+    const [listed] = JSON.parse((await tiny.upgrade(['backup', 'list', '--json'])).stdout);
+    expect(JSON.parse(readFileSync(listed.manifest, 'utf8')).simultaneous).toBe(listed.simultaneous);
+    return listed.simultaneous;
   };
   expect(await simultaneous()).toBe(true);
   // By hand services run on.
