@@ -17,10 +17,18 @@ interface Tested {
   readonly keys: KeyRing;
 }
 
+interface TestOptions {
+  /** Everything; else only the databases. */
+  readonly isWhole: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Throws RESTORE_TEST_FAILED, POSTGRES_…, and what reading throws. */
-export async function testRestore(backup: Tested, manifest: OpenManifest, config: Config, signal?: AbortSignal): Promise<void> {
+export async function testRestore(backup: Tested, manifest: OpenManifest, config: Config, { isWhole, signal }: TestOptions): Promise<void> {
   const dir = join(config.state, 'restore-test');
-  const entries = [...manifest.entries];
+  const databases: (EntryOf<'database'> | EntryOf<'postgres'>)[] = [];
+  for (const entry of manifest.entries) if (entry.type === 'database' || entry.type === 'postgres') databases.push(entry);
+  if (!isWhole && databases.length === 0) return;
   const named = async (what: string, action: () => Promise<unknown>): Promise<void> => {
     try {
       await action();
@@ -34,9 +42,10 @@ export async function testRestore(backup: Tested, manifest: OpenManifest, config
     // Of one that was killed.
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    await named('its files', () =>
+    await named(isWhole ? 'its files' : 'its databases', () =>
       extractTree({
-        manifest: { ...manifest, entries },
+        manifest: { ...manifest, entries: isWhole ? [...manifest.entries] : databases },
+        paths: isWhole ? undefined : databases.map(({ name }) => `database:${name}`),
         source: { ...backup, manifest },
         dir,
         verify: () => verifyBackup(backup, manifest, { isDeep: true, signal }),
@@ -45,12 +54,12 @@ export async function testRestore(backup: Tested, manifest: OpenManifest, config
         signal,
       }),
     );
-    for (const entry of entries) {
+    for (const entry of databases) {
       signal?.throwIfAborted();
       const file = join(dir, entry.path);
-      if (entry.type === 'database') await named(`its database "${entry.name}"`, () => testSqlite(entry, file, signal));
-      if (entry.type === 'postgres')
-        await named(`its database "${entry.name}"`, () => testPostgres(entry, file, backup.id, config, signal));
+      await named(`its database "${entry.name}"`, () =>
+        entry.type === 'database' ? testSqlite(entry, file, signal) : testPostgres(entry, file, backup.id, config, signal),
+      );
     }
   } finally {
     rmSync(dir, { recursive: true, force: true });

@@ -78,11 +78,11 @@ export function createBackupStore({
     )
       await syncFolder(dirname(backup.path));
   };
-  const tryRestore = async (backup: BackupRecord, signal?: AbortSignal): Promise<void> =>
-    testRestore({ ...backup, keys }, await openManifest({ ...backup, keys }), config, signal);
+  const tryRestore = async (backup: BackupRecord, isWhole: boolean, signal?: AbortSignal): Promise<void> =>
+    testRestore({ ...backup, keys }, await openManifest({ ...backup, keys }), config, { isWhole, signal });
   const acceptOrRemove = async (backup: BackupRecord, signal?: AbortSignal): Promise<void> => {
     try {
-      await tryRestore(backup, signal);
+      await tryRestore(backup, true, signal);
     } catch (error) {
       await remove(backup);
       throw error;
@@ -122,7 +122,7 @@ export function createBackupStore({
     },
     verify: async (backup, { isDeep = false } = {}) => {
       await verify(backup, undefined, isDeep);
-      if (isDeep) await tryRestore(backup);
+      if (isDeep) await tryRestore(backup, false);
     },
     compare,
     restore: async (backup, { differences, paths, isLeft, asideDir, signal, beforeChange }) => {

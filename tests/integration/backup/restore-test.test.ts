@@ -22,7 +22,8 @@ describe('the tree', () => {
     await expect(create(store, 'B2')).rejects.toMatchObject({
       failures: [{ code: 'RESTORE_TEST_FAILED', message: expect.stringMatching(/its files could not be restored.*many\/.*ENOSPC/) }],
     });
-    await expect(store.verify(good, { isDeep: true })).rejects.toMatchObject({ failures: [{ code: 'RESTORE_TEST_FAILED' }] });
+    // Without databases a deep look needs no room.
+    await store.verify(good, { isDeep: true });
     expect(readdirSync(config.state)).toEqual([]);
     expect(readdirSync(join(dir, 'backups')).toSorted()).toEqual(['B1.manifest.json', 'B1.tar.zst']);
     expect(readdirSync(root).toSorted()).toEqual(['.upgrade', 'many']);
@@ -61,7 +62,7 @@ describe('SQLite', () => {
     const entries = [...manifest.entries].map((entry) =>
       entry.type === 'database' ? { ...entry, logical: { ...entry.logical, digest: '0'.repeat(64) } } : entry,
     );
-    await expect(testRestore(tested, { ...manifest, entries }, config)).rejects.toMatchObject({
+    await expect(testRestore(tested, { ...manifest, entries }, config, { isWhole: false })).rejects.toMatchObject({
       failures: [{ code: 'RESTORE_TEST_FAILED', message: expect.stringContaining('"app"') }],
     });
     expect(existsSync(join(config.state, 'restore-test'))).toBe(false);
