@@ -18,7 +18,23 @@ export const planDocument = z.object({
   to: nullable(version()),
   hash: say('For --plan-hash: over everything that decides what is executed.', z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
   transitions: z.array(
-    z.object({ id: z.string(), from: version(), to: version(), description: z.string(), breaking: z.boolean(), steps: z.array(step) }),
+    z.object({
+      id: z.string(),
+      from: version(),
+      to: version(),
+      description: z.string(),
+      breaking: z.boolean(),
+      images: z.optional(
+        say(
+          'By service: the images that its container is made again with. Only where the transition brings any.',
+          z.record(
+            z.string(),
+            z.object({ image: z.string(), file: say('Below the transition folder; null: from a registry.', nullable(z.string())) }),
+          ),
+        ),
+      ),
+      steps: z.array(step),
+    }),
   ),
   restarts: z.array(z.string()),
   backup: z.object({ sources: z.array(z.string()), estimatedBytes: z.number() }),

@@ -1,6 +1,6 @@
 // Reads one transition folder: its steps' bytes, its helper files' SHA-256, and everything in it that does not belong there.
 import { hash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { failure, messageOf, type Failure } from '../model/failure.ts';
 import type { Finding, Transition, TransitionFile, TransitionHeader } from '../model/plan.ts';
@@ -70,7 +70,7 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
       keep(name, { sha256: read.sha256, bytes: read.bytes });
     }
   }
-  if (!isArchive) folder.problems.push(...imageFileProblems(header, trust));
+  const images = isArchive ? header.images : readImageFiles(header, trust, folder);
   const { steps, problems } = readStepNames(id, names, (name) => ({ file: path.join(dir, name) }));
   const raw = steps.flatMap((named): readonly RawStep[] => {
     const forward = bytes.get(named.forwardFile);
@@ -80,7 +80,7 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
     return [{ named, transition: header, sha256, forward: forward.bytes, backward: backward?.bytes ?? null }];
   });
   return {
-    header,
+    header: { ...header, images },
     steps: raw,
     files: folder.files.sort(byPath),
     problems: [...folder.problems, ...problems],
@@ -88,22 +88,23 @@ export function readFolder(header: TransitionHeader, trust: Trust, isArchive = f
   };
 }
 
-// Neither copied nor hashed: an image is pinned by its id once it is loaded.
+// Hashed, but not copied: an image is pinned by its id once it is loaded.
 const imagesFolder = 'images';
 
 /** Whoever may write an image file decides what runs. */
-function imageFileProblems({ dir, images }: TransitionHeader, trust: Trust): readonly Failure[] {
-  return Object.entries(images).flatMap(([service, { file }]) => {
-    if (file === null) return [];
-    const whole = path.join(dir, file);
-    // One that is missing is a problem only where the engine does not have the image: the preflight knows.
-    if (!existsSync(whole)) return [];
-    try {
-      return [path.dirname(whole), whole].flatMap((entry) => ownershipProblems(entry, statSync(entry), trust));
-    } catch (error) {
-      return [failure('IMAGE_FILE_UNUSABLE', { service, file: whole, why: messageOf(error) }, { place: { file: whole } })];
-    }
-  });
+function readImageFiles({ dir, images }: TransitionHeader, trust: Trust, folder: Folder): TransitionHeader['images'] {
+  return Object.fromEntries(
+    Object.entries(images).map(([service, source]) => {
+      const file = source.file === null ? null : path.join(dir, source.file);
+      const found = file === null ? undefined : lstatSync(file, { throwIfNoEntry: false });
+      // One that is missing is a problem only where the engine does not have the image: the preflight knows.
+      if (file === null || found === undefined) return [service, source];
+      const within = path.dirname(file);
+      const { read, problems } = readTrusted(file, found.isSymbolicLink(), trust, null);
+      folder.problems.push(...ownershipProblems(within, statSync(within), trust), ...problems);
+      return [service, read === null ? source : { ...source, sha256: read.sha256 }];
+    }),
+  );
 }
 
 /** `_shared.ts`, `_lib/`: what steps import. Not what Python writes while they run. */

@@ -94,6 +94,8 @@ export interface ImageSource {
   readonly image: string;
   /** Relative to the transition folder: what `docker save` wrote. `null`: a registry. */
   readonly file: string | null;
+  /** Of the file, hex; none where it was not there when the plan was made. */
+  readonly sha256?: string;
   /** Which one exactly: known for an image that a downgrade goes back to. */
   readonly id?: string;
 }

@@ -14,6 +14,12 @@ interface PlannedSteps {
   }[];
 }
 
+export interface PlannedImage {
+  readonly image: string;
+  /** Relative to the transition folder; `null`: the engine has it, or its registry gives it. */
+  readonly file: string | null;
+}
+
 export interface PlanDocument {
   readonly product: string;
   readonly from: Version | null;
@@ -26,8 +32,10 @@ export interface PlanDocument {
     readonly to: Version;
     readonly description: string;
     readonly breaking: boolean;
+    /** By service. Only where the transition brings any. */
+    readonly images?: Readonly<Record<string, PlannedImage>>;
   } & PlannedSteps)[];
-  /** Names of services, in the order of the configuration. */
+  /** Names of services that steps restart or images recreate, in the order of the configuration. */
   readonly restarts: readonly string[];
   readonly backup: { readonly sources: readonly string[]; readonly estimatedBytes: number };
   /** The parts of ladders that are climbed, in running order. */
@@ -67,6 +75,7 @@ export function planDocument(plan: Plan, { services, backup, findings }: PlanSur
         to: direction === 'up' ? transition.to : transition.from,
         description: transition.description,
         breaking: transition.breaking || transition.steps.some((step) => step.breaking),
+        ...imagesOf(transition),
         steps: plannedSteps(transition),
       };
     }),
@@ -78,9 +87,16 @@ export function planDocument(plan: Plan, { services, backup, findings }: PlanSur
   };
 }
 
-/** Services that the plan's steps name, in the order of the configuration. */
+function imagesOf({ images }: Transition): { readonly images?: Readonly<Record<string, PlannedImage>> } {
+  const planned = Object.entries(images).map(([service, { image, file }]) => [service, { image, file }] as const);
+  return planned.length === 0 ? {} : { images: Object.fromEntries(planned) };
+}
+
+/** Services that the plan's steps name and those that get an image, in the order of the configuration. */
 function servicesOf(plan: Plan, services: readonly string[] | undefined): readonly string[] {
-  const named = new Set(stepsOf(plan).flatMap(({ requiresRestart }) => requiresRestart));
+  const restarted = stepsOf(plan).flatMap(({ requiresRestart }) => requiresRestart);
+  const recreated = plan.transitions.flatMap(({ images }) => Object.keys(images));
+  const named = new Set([...restarted, ...recreated]);
   return services === undefined ? [...named] : services.filter((service) => named.has('*') || named.has(service));
 }
 

@@ -25,6 +25,7 @@ export interface PlanView {
     readonly to: string;
     readonly description: string;
     readonly breaking: boolean;
+    readonly images?: Readonly<Record<string, { readonly image: string; readonly file: string | null }>>;
     readonly steps: readonly StepView[];
   }[];
   readonly restarts: readonly string[];
@@ -78,6 +79,7 @@ export function renderPlan(
         ].join('  '),
         columns,
       ),
+      ...Object.entries(transition.images ?? {}).flatMap(([service, source]) => imageLines(service, source, { ink, columns })),
       ...(transition.steps.length === 0 ? [ink.quiet('    no steps')] : transition.steps.flatMap(stepLines)),
     ]),
     ...ladders.flatMap(({ name, from: below, height, steps: rungs }) =>
@@ -91,6 +93,15 @@ export function renderPlan(
     ...(heights.length === 0 ? [] : label('Ladders', heights.join(', '))),
     ...label('Plan', hash),
   ];
+}
+
+function imageLines(
+  service: string,
+  { image, file }: { readonly image: string; readonly file: string | null },
+  { ink, columns }: Required<PlanPageStyle>,
+): readonly string[] {
+  const source = file === null ? 'from its registry' : `from ${file}`;
+  return hanging(`    ${ink.quiet('image')} `, `${service} ${marks.arrow} ${image}  ${ink.quiet(source)}`, columns);
 }
 
 function lineOf(

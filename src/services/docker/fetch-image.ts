@@ -1,6 +1,7 @@
 // Brings an image to the engine, out of a registry or a file, and says which id its name stands for. One that is there is not fetched again.
 import { spawnSync } from 'node:child_process';
-import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
 import { fail, messageOf } from '../../model/failure.ts';
 import type { NeededImage } from '../../model/plan.ts';
 import type { PinnedImage } from '../../model/ports.ts';
@@ -20,6 +21,7 @@ const longestMs = 6 * 3_600_000;
 
 export async function fetchImage(engine: Engine, needed: NeededImage, fetching: Fetching): Promise<PinnedImage> {
   const { service, image, file, id: wanted } = needed;
+  if (wanted === undefined) await checkFile(needed);
   const there = await inspectImage(engine, image);
   if (there !== null && (wanted === undefined || wanted === there.Id)) return { image, id: there.Id };
   // The name may mean another image by now.
@@ -30,6 +32,18 @@ export async function fetchImage(engine: Engine, needed: NeededImage, fetching: 
   if (fetched !== null) return { image, id: fetched.Id };
   if (file !== null) throw fail('IMAGE_FILE_UNUSABLE', { service, file, why: `it does not hold ${image}` });
   throw fail('IMAGE_PULL_FAILED', { image, error: 'it is still not there after the pull' });
+}
+
+/** What is loaded must be what was planned. Once an image is pinned its id says so, and the file no longer counts. */
+async function checkFile({ service, file, sha256 }: NeededImage): Promise<void> {
+  if (file === null || sha256 === undefined || !existsSync(file)) return;
+  const digest = createHash('sha256');
+  try {
+    for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 })) digest.update(piece as Buffer);
+  } catch (error) {
+    throw fail('IMAGE_FILE_UNUSABLE', { service, file, why: messageOf(error) }, {}, error);
+  }
+  if (digest.digest('hex') !== sha256) throw fail('PLAN_FILES_CHANGED', { files: [file] });
 }
 
 async function pull(engine: Engine, image: string, { signal, onProgress }: Fetching): Promise<void> {

@@ -233,3 +233,19 @@ test('only the transitions that are asked for are read; one that is missing is n
   const none = await readTransitions(config, ['v0.5.0_to_v0.6.0'], { describeModules: async () => [] });
   expect(none.problems).toMatchObject([{ code: 'TRANSITION_MISSING' }]);
 });
+
+test('an image file beside a transition is hashed; one that is not there, and one that a registry has, are not', async () => {
+  const { transitions, problems } = await read({
+    [`${t}/transition.yaml`]: 'images: { api: { image: "api:2", file: images/api.tar } }\n',
+    [`${t}/images/api.tar`]: 'layers',
+    'v0.2.0_to_v0.3.0/transition.yaml': 'images: { api: { image: "api:3", file: images/api.tar } }\n',
+    'v0.3.0_to_v0.4.0/transition.yaml': 'images: { api: "api:4" }\n',
+  });
+  expect(problems).toEqual([]);
+  expect(transitions.map(({ images }) => images['api'])).toEqual([
+    { image: 'api:2', file: 'images/api.tar', sha256: createHash('sha256').update('layers').digest('hex') },
+    { image: 'api:3', file: 'images/api.tar' },
+    { image: 'api:4', file: null },
+  ]);
+  expect(transitions.flatMap(({ files }) => files.map(({ path }) => path))).not.toContain('images/api.tar');
+});

@@ -21,7 +21,15 @@ const view: PlanView = {
         { id: `${first}/003_drop`, kind: 'sh', description: 'Drop what \u001b[31mnobody needs', reversible: false, requiresRestart: ['*'] },
       ],
     },
-    { id: 'v0.2.0_to_v0.3.0', from: '0.2.0', to: '0.3.0', description: '', breaking: false, steps: [] },
+    {
+      id: 'v0.2.0_to_v0.3.0',
+      from: '0.2.0',
+      to: '0.3.0',
+      description: '',
+      breaking: false,
+      images: { web: { image: 'example.org/web:0.3.0', file: null }, api: { image: 'api:3', file: 'images/api.tar' } },
+      steps: [],
+    },
   ],
   restarts: ['api', 'web'],
   backup: { sources: ['data', 'VERSION'], estimatedBytes: 2_048 },
@@ -53,6 +61,8 @@ test('a plan is a page: the way, steps with badges, time, backup, restarts', () 
               [breaking] [irreversible] [restarts all] [needs backup] 1 min
 
       0.2.0 → 0.3.0
+        image web → example.org/web:0.3.0  from its registry
+        image api → api:3  from images/api.tar
         no steps
 
       ladder main  22 → 23
