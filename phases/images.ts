@@ -1,6 +1,6 @@
 // New images for services: fetched and pinned before anything stops, given by making containers again, and what was kept removed in the end.
 // What is to be replaced is recorded whole, before the first container is touched; whoever comes later, in either direction, goes by that.
-import { failuresOf } from '../src/model/failure.ts';
+import { failuresOf, type Failure } from '../src/model/failure.ts';
 import { imagesOf } from '../src/model/plan.ts';
 import type { PinnedImage, Ports, Replacements, RunContext } from '../src/model/ports.ts';
 import { checkNotCancelled } from './cancelling.ts';
@@ -67,17 +67,31 @@ export async function putContainersBack({ journal, images }: Pick<Ports, 'journa
   for (const [service, replacement] of replacements.toReversed()) await images.putBack(service, replacement, run.id);
 }
 
-/** Of this run, which was committed, and of earlier ones that were killed just here. What cannot be removed is told, and undoes nothing. */
-export async function dropKept({ journal, images, events }: Pick<Ports, 'journal' | 'images' | 'events'>): Promise<void> {
+/** The containers that committed runs have kept and not removed: of a run that was killed just here, or could not remove them. */
+export async function keptContainers({ journal }: Pick<Ports, 'journal'>): Promise<readonly KeptContainers[]> {
+  const found: KeptContainers[] = [];
   for (const { id, outcome } of await journal.runs(runsToTidy)) {
     const effect = outcome === 'committed' ? (await journal.effects(id)).find(({ key }) => key === recreate) : undefined;
-    if (effect === undefined || effect.isSettled) continue;
+    if (effect !== undefined && !effect.isSettled) found.push({ runId: id, replacements: effect.intent as Replacements });
+  }
+  return found;
+}
+
+export interface KeptContainers {
+  readonly runId: string;
+  readonly replacements: Replacements;
+}
+
+/** Removes what this run, which was committed, and earlier ones have kept. Gives what cannot be removed: that undoes nothing. */
+export async function dropKept({ journal, images }: Pick<Ports, 'journal' | 'images'>): Promise<readonly Failure[]> {
+  const problems: Failure[] = [];
+  for (const { runId, replacements } of await keptContainers({ journal })) {
     try {
-      for (const replacement of Object.values(effect.intent as Replacements)) await images.drop(replacement, id);
-      await journal.settle(id, recreate, null);
+      for (const replacement of Object.values(replacements)) await images.drop(replacement, runId);
+      await journal.settle(runId, recreate, null);
     } catch (error) {
-      for (const { message } of failuresOf(error))
-        events.emit({ type: 'warning', message: `An old container could not be removed: ${message}` });
+      problems.push(...failuresOf(error));
     }
   }
+  return problems;
 }

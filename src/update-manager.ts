@@ -4,7 +4,7 @@ import { loadConfig } from './config/load-config.ts';
 import type { Config } from './model/config.ts';
 import type { UpgradeEvent } from './model/event.ts';
 import type { Outlook } from './model/outlook.ts';
-import { failuresOf, type Failure } from './model/failure.ts';
+import { failuresOf, UpgradeError, type Failure } from './model/failure.ts';
 import type { OutboxEntry } from './model/notification.ts';
 import type { Delivery } from './notify/deliver.ts';
 import type { Finding } from './model/plan.ts';
@@ -23,7 +23,7 @@ import type { CheckReport } from './session/check.ts';
 import type { FreshCheckOptions, FreshLadder } from './session/check-fresh.ts';
 import type { DeliverOptions, TriedTarget } from './session/deliver-messages.ts';
 import type { FollowRequest } from './session/follow.ts';
-import type { RunEntry } from './session/entry.ts';
+import type { ResumeCourse, RunEntry } from './session/entry.ts';
 import type { KnownWord, KnownWords } from './session/known-words.ts';
 import type { LogLine } from './report/log-lines.ts';
 import type { LogsRequest } from './session/logs.ts';
@@ -118,18 +118,20 @@ export class UpdateManager {
 
   /** What speaks against a plan. Writes nothing. */
   async preflight(plan: PreparedPlan): Promise<readonly Finding[]> {
-    const [{ obstacles }, { findingsFor }, { insideFindings }, adapters] = await Promise.all([
+    const [{ obstacles }, { leftBehind }, { findingsFor }, { insideFindings }, adapters] = await Promise.all([
       import('./session/obstacles.ts'),
+      import('./session/left-behind.ts'),
       import('./session/planning.ts'),
       import('./session/inside-service.ts'),
       this.#open(),
     ]);
-    const [standing, found, inside] = await Promise.all([
+    const [standing, left, found, inside] = await Promise.all([
       obstacles(this.config),
+      leftBehind(this.config),
       findingsFor(this.config, adapters, plan),
       insideFindings({ config: this.config, services: adapters.services, plan, purpose: 'look' }),
     ]);
-    return [...standing, ...inside, ...found];
+    return [...standing, ...inside, ...found, ...left];
   }
 
   /** The preflight of the upgrade to the highest version. */
@@ -145,14 +147,25 @@ export class UpdateManager {
 
   /** Finishes the unfinished run. Throws NO_UNFINISHED_RUN, RUN_STRANDED, LOCK_HELD, and with `onlyForward` RUN_ROLLING_BACK and ROLLBACK_NEEDED. */
   async resume(options: RunOptions & { readonly onlyForward?: boolean } = {}): Promise<ResultDocument> {
-    const { resumedRun } = await import('./session/entry.ts');
-    return this.#session(await resumedRun(this.config, options.onlyForward === true ? 'only-forward' : 'as-recorded'), options.signal);
+    return this.#session(await this.#unfinished(options.onlyForward === true ? 'only-forward' : 'as-recorded'), options.signal);
   }
 
   /** Undoes the unfinished run, or tries again to undo a stranded one. */
   async rollback(): Promise<ResultDocument> {
+    return this.#session(await this.#unfinished('backward'), undefined);
+  }
+
+  /** A run that was committed and killed has nothing left to finish but the removal of containers. */
+  async #unfinished(course: ResumeCourse): Promise<RunEntry> {
     const { resumedRun } = await import('./session/entry.ts');
-    return this.#session(await resumedRun(this.config, 'backward'), undefined);
+    try {
+      return await resumedRun(this.config, course);
+    } catch (error) {
+      if (failuresOf(error)[0]?.code !== 'NO_UNFINISHED_RUN') throw error;
+      const { removeLeftBehind } = await import('./session/left-behind.ts');
+      const problems = await removeLeftBehind(this.config, await this.#open()).catch(failuresOf);
+      throw problems.length === 0 ? error : new UpgradeError([...failuresOf(error), ...problems], { cause: error });
+    }
   }
 
   /**

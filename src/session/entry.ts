@@ -14,6 +14,7 @@ import type { ReadingPorts } from './adapters.ts';
 import { currentHolder } from './journal-target.ts';
 import { readJournal } from './journals.ts';
 import { runDir } from './held-run.ts';
+import { leftBehind } from './left-behind.ts';
 import { heldBy } from './lock-holder.ts';
 import { savedProgress } from '../steps/examine.ts';
 import { keepsWhatIsDone, ordersOf } from '../plan/orders.ts';
@@ -51,7 +52,8 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       for (const finding of findings) events.emit({ type: 'finding', finding });
       const problems = blocking(findings);
       if (problems.length > 0) throw new UpgradeError(problems);
-      if (nothing && prepared.accepted.length + prepared.imported.length === 0) return { kind: 'nothing-to-do' };
+      if (nothing && prepared.accepted.length + prepared.imported.length + (await tellLeftBehind(config, events)) === 0)
+        return { kind: 'nothing-to-do' };
       // Up to here nothing was written, not even the state folder.
       const journal = await hold();
       await refuseOpenRun(journal);
@@ -71,6 +73,13 @@ export function newRun(config: Config, adapters: ReadingPorts, prepared: Prepare
       return { kind: 'go' };
     },
   };
+}
+
+/** How many earlier runs have left containers: they are removed at the end of this one, for which it needs the lock. */
+async function tellLeftBehind(config: Config, events: EventSink): Promise<number> {
+  const findings = await leftBehind(config);
+  for (const finding of findings) events.emit({ type: 'finding', finding });
+  return findings.length;
 }
 
 /** A boot is a part of its service by nature: it is what comes before it. */

@@ -132,7 +132,10 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
     });
     const told = scrub === null ? document : scrubValue(document, scrub);
     bus.emit({ type: 'run-finished', outcome, result: told });
-    if (!isRecorded) return told;
+    if (!isRecorded) {
+      if (journal !== null) await removeKept(journal);
+      return told;
+    }
     await journal.finishRun(
       runId,
       outcome,
@@ -141,9 +144,14 @@ export async function runSession(request: RunRequest): Promise<ResultDocument> {
       messagesFor(config, runId, told, adapters.clock),
     );
     // The commit is durable: nobody will need what was kept for going back.
-    await dropKept({ journal, images: adapters.images, events: bus });
+    await removeKept(journal);
     await prune(journal);
     return told;
+  }
+
+  async function removeKept(journal: Journal): Promise<void> {
+    for (const { message } of await dropKept({ journal, images: adapters.images }))
+      bus.emit({ type: 'warning', message: `An old container could not be removed: ${message}` });
   }
 
   async function versionNow(): Promise<Version | null> {

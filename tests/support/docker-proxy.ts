@@ -1,7 +1,6 @@
 // Stands between a program and its Docker engine, and kills the program before or after the call that the test names: the engine has not had it
 // yet, or has done it and nobody has heard.
 import http from 'node:http';
-import { rmSync } from 'node:fs';
 import type { DockerEngine } from './docker-engine.ts';
 
 export interface KillingProxy {
@@ -12,12 +11,14 @@ export interface KillingProxy {
   close(): Promise<void>;
 }
 
+/** Several may stand before one engine. */
+let made = 0;
+
 export async function startKillingProxy(
   engine: DockerEngine,
   { at, side, kill }: { readonly at: number; readonly side: 'before' | 'after'; readonly kill: () => void },
 ): Promise<KillingProxy> {
-  const socket = `${engine.socket}.proxy`;
-  rmSync(socket, { force: true });
+  const socket = `${engine.socket}.proxy-${(made += 1)}`;
   const calls: string[] = [];
   const server = http.createServer((request, response) => {
     const { method = 'GET', url = '/', headers } = request;

@@ -41,7 +41,11 @@ export const dockerFailures = {
   }),
   CONTAINER_KEPT_GONE: ({ service, container, id }: Named & { container: string; id: string }) => ({
     message: `The container ${container} (${id}) of service ${service}, which this upgrade keeps until it is committed, was removed by somebody.`,
-    hint: `Create container ${container} by hand from its old image as it was (docker run, docker compose up), then run "upgrade resume" or "upgrade rollback".`,
+    hint: `Remove the new one where there is one (docker rm --force ${container}), create container ${container} by hand from its old image as it was (docker run, docker compose up), then run "upgrade rollback".`,
+  }),
+  CONTAINERS_LEFT_BEHIND: ({ run, names }: { run: string; names: readonly string[] }) => ({
+    message: `Run ${run} was committed, but ended before it had removed what it kept for going back: ${names.join(', ')}.`,
+    hint: 'The next "upgrade" or "upgrade resume" removes it; nothing depends on it any more.',
   }),
   CONTAINER_NAME_TAKEN: ({ name }: { name: string }) => ({
     message: `The container name ${name} is taken by a container that this upgrade did not make.`,
