@@ -11,6 +11,7 @@ import { lastLinesOf } from './last-lines.ts';
 
 /** The engine's own default for containers that say nothing. */
 const defaultGraceS = 10;
+const healthCheck = 'health check';
 /** Beyond the grace period: for the engine to take a container down and to answer. */
 const marginMs = 30_000;
 
@@ -32,12 +33,14 @@ export function createContainerController(service: ContainerService, { clock }: 
   }
 
   async function health(limitMs: number, signal?: AbortSignal): Promise<Health> {
-    const container = await theContainer(
-      await engine(),
-      service,
-      AbortSignal.any([AbortSignal.timeout(Math.ceil(limitMs)), ...(signal ? [signal] : [])]),
-    );
-    return healthOf(container);
+    const limit = AbortSignal.timeout(Math.ceil(limitMs));
+    try {
+      return healthOf(await theContainer(await engine(), service, signal === undefined ? limit : AbortSignal.any([signal, limit])));
+    } catch (error) {
+      // Our own limit is nobody's wish to end the run.
+      if (!limit.aborted || signal?.aborted === true) throw error;
+      return { state: 'unhealthy', asked: healthCheck, account: `got no answer of the engine within ${limitMs / 1000} s`, log: [] };
+    }
   }
 
   async function lastOutput(): Promise<readonly string[]> {
@@ -72,7 +75,7 @@ export function stateOf(container: Container | null): ServiceState {
 }
 
 export function healthOf({ State }: Container): Health {
-  const asked = 'health check';
+  const asked = healthCheck;
   if (!State.Running) return { state: 'unhealthy', asked, account: 'cannot be asked: the container does not run', log: [] };
   const check = State.Health;
   if (check === undefined || check.Status === 'none') return { state: 'unknown' };

@@ -20,7 +20,7 @@ export interface Blueprint {
 
 /** What an image may say: the fields that a container takes over where it does not say anything itself. */
 export type ImageDefaults = Partial<ImageInspectInfo['Config']> & {
-  readonly Healthcheck?: unknown;
+  readonly Healthcheck?: object | null | undefined;
   readonly StopSignal?: unknown;
   readonly Shell?: unknown;
 };
@@ -66,10 +66,17 @@ function ownConfig(config: Container['Config'], defaults: ImageDefaults): Contai
     Env: (config.Env ?? []).filter((entry) => !(defaults.Env ?? []).includes(entry)),
     ExposedPorts: differing(config.ExposedPorts, defaults.ExposedPorts ?? {}),
     Volumes: differing(config.Volumes, defaults.Volumes ?? {}),
+    ...ownHealthcheck(config, defaults),
   };
 }
 
-const copiedApart: ReadonlySet<string> = new Set(['Env', 'ExposedPorts', 'Volumes', 'Labels', 'Image', 'OnBuild']);
+/** Field by field, as the engine fills them in: of a check whose interval alone somebody has set, the command is the image's. */
+function ownHealthcheck({ Healthcheck }: Container['Config'], defaults: ImageDefaults): Pick<ContainerCreateOptions, 'Healthcheck'> {
+  const own = differing({ ...Healthcheck }, { ...defaults.Healthcheck });
+  return Object.keys(own).length === 0 ? {} : { Healthcheck: own };
+}
+
+const copiedApart: ReadonlySet<string> = new Set(['Env', 'ExposedPorts', 'Volumes', 'Labels', 'Image', 'OnBuild', 'Healthcheck']);
 
 function differing<T>(
   all: Readonly<Record<string, T>> | null | undefined,

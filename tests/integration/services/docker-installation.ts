@@ -33,10 +33,13 @@ export function makeInstallation({
   services,
   images,
   verify = '[]',
+  config = `verify: ${verify}\n`,
 }: {
   readonly services: string;
   readonly images?: string;
   readonly verify?: string;
+  /** More of upgrade.yaml, in place of `verify`. */
+  readonly config?: string;
 }): Installation {
   const root = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'rungs-containers-')));
   folders.push(root);
@@ -46,7 +49,7 @@ export function makeInstallation({
   };
   write('VERSION', '0.1.0\n');
   write('data/kept.txt', 'kept\n');
-  write('upgrade.yaml', `product: containers\nversion: { file: VERSION }\nservices: ${services}\nverify: ${verify}\n`);
+  write('upgrade.yaml', `product: containers\nversion: { file: VERSION }\nservices: ${services}\n${config}`);
   if (images !== undefined) write('migrations/v0.1.0_to_v0.2.0/transition.yaml', `images: ${images}\n`);
   write(
     'migrations/v0.1.0_to_v0.2.0/001_change.sh',
