@@ -15,6 +15,7 @@ const benchmarks = {
   'plan-2000': () => import('./benchmarks/plan.mjs'),
   'tty-5000': () => import('./benchmarks/tty.mjs'),
   serve: () => import('./benchmarks/serve.mjs'),
+  'restart-20': () => import('./benchmarks/services.mjs'),
 };
 
 const args = process.argv.slice(2);

@@ -1,10 +1,8 @@
 // Images without a registry: each is a folder with a static busybox and a script, imported into a test's engine.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll } from 'vitest';
-import type { DockerEngine } from './docker-engine.ts';
+import type { DockerEngine } from './docker-daemon.ts';
 
 /** What the container does; written in busybox's shell. `well` is a file whose presence the health check asks for. */
 export const behaviours = {
@@ -60,7 +58,7 @@ export async function makeImage(engine: DockerEngine, tag: string, options: Imag
     ...(hasHealthCheck ? [`HEALTHCHECK --interval=200ms --timeout=10s --retries=2 CMD ${JSON.stringify(['sh', '-c', check])}`] : []),
     ...changes,
   ];
-  return engine.docker('import', ...lines.flatMap((line) => ['--change', line]), baseArchive(), tag);
+  return engine.docker('import', ...lines.flatMap((line) => ['--change', line]), baseArchive(engine), tag);
 }
 
 const serverCheck = 'test -e /tmp/well && wget -q -O /dev/null http://127.0.0.1:${PORT:-80}/version';
@@ -77,18 +75,11 @@ start_serving() {
 serve() { start_serving; wait; }
 `;
 
-let archive: string | null = null;
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-  archive = null;
-});
-
-/** A tar of the root folder that all images share; made once per test file. */
-function baseArchive(): string {
-  if (archive !== null) return archive;
-  const dir = mkdtempSync(path.join(tmpdir(), 'rungs-image-'));
-  folders.push(dir);
+/** A tar of the root folder that all images share; made once per engine, in its folder, which goes with it. */
+function baseArchive({ socket }: DockerEngine): string {
+  const dir = path.join(path.dirname(socket), 'images');
+  const archive = path.join(dir, 'base.tar');
+  if (existsSync(archive)) return archive;
   const root = path.join(dir, 'root');
   for (const folder of ['bin', 'lib', 'www', 'tmp', 'etc', 'dev', 'proc', 'sys', 'data'])
     mkdirSync(path.join(root, folder), { recursive: true });
@@ -100,7 +91,6 @@ function baseArchive(): string {
     if (applet !== 'busybox') symlinkSync('busybox', path.join(root, 'bin', applet));
   writeFileSync(path.join(root, 'lib/server.sh'), serverScript);
   writeFileSync(path.join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
-  archive = path.join(dir, 'base.tar');
   execFileSync('tar', ['--numeric-owner', '--owner=0', '--group=0', '-cf', archive, '-C', root, '.']);
   return archive;
 }

@@ -31,17 +31,17 @@ afterAll(async () => {
  * Its journal holds what units print: `journalctl --user-unit NAME` (not `--user -u`: root's lines lie in the system's journal).
  * HOME is a folder of its own, so that nothing of the real one is read or touched.
  */
-export async function startUserSystemd(): Promise<TestSystemd> {
+export async function startUserSystemd({ hasJournal = true } = {}): Promise<TestSystemd> {
   const home = mkdtempSync(path.join(tmpdir(), 'rungs-systemd-'));
   const unitDir = path.join(home, '.config/systemd/user');
   mkdirSync(unitDir, { recursive: true });
   const env = { HOME: home, XDG_RUNTIME_DIR: '/run/user/0', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/0/bus' };
-  const room = await openRoom({ name: path.basename(home), script: firstProcess, unshare: ['--cgroup'], env });
+  const room = await openRoom({ name: path.basename(home), script: firstProcess(hasJournal ? journal : ''), unshare: ['--cgroup'], env });
   return track(room, { scope: 'user', unitDir, folder: home, isUp: ['systemctl', '--user', 'is-system-running'] });
 }
 
 // Units are told apart by control groups: those of a user's units lie where journald and systemctl look for them.
-const firstProcess = `
+const firstProcess = (log: string) => `
 set -e
 mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs none /run
@@ -50,12 +50,14 @@ printf '[Journal]\\nStorage=volatile\\nReadKMsg=no\\nRateLimitBurst=0\\n' > /run
 groups=/sys/fs/cgroup
 manager=$groups/user.slice/user-0.slice/user@0.service
 mkdir -p $manager/init.scope $groups/system.slice/systemd-journald.service
-(echo 0 > $groups/system.slice/systemd-journald.service/cgroup.procs; exec /lib/systemd/systemd-journald) &
-while [ ! -S /run/systemd/journal/stdout ]; do sleep 0.02; done
+${log}
 dbus-daemon --session --address=$DBUS_SESSION_BUS_ADDRESS --nofork --nopidfile &
 (echo 0 > $manager/init.scope/cgroup.procs; exec /lib/systemd/systemd --user) &
 ${reaper}
 `;
+
+const journal = `(echo 0 > $groups/system.slice/systemd-journald.service/cgroup.procs; exec /lib/systemd/systemd-journald) &
+while [ ! -S /run/systemd/journal/stdout ]; do sleep 0.02; done`;
 
 interface Manager {
   readonly scope: 'user' | 'system';

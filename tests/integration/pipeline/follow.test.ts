@@ -8,6 +8,7 @@ import { UpdateManager, type UpgradeEvent } from '../../../src/index.ts';
 import { until } from '../../support/until.ts';
 
 const executable = path.resolve(import.meta.dirname, '../../../src/cli/main.ts');
+const killer = path.resolve(import.meta.dirname, '../../fixtures/services/kill-at-handover.mjs');
 const folders: string[] = [];
 afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
@@ -78,6 +79,27 @@ describe('a run in a process of its own', () => {
     expect((statSync(path.join(root, 'seen')).mode & 0o777).toString(8)).toBe('640');
     expect(readdirSync(path.join(root, '.upgrade'))).not.toContain('handover');
     expect(JSON.stringify((await manager.history())[0])).not.toContain('a-secret-word');
+  });
+
+  test.each(['before', 'after'] as const)('whose caller is killed %s it has started it is run once, whoever comes next', async (side) => {
+    const { manager, letGo, root } = await makeInstallation();
+    letGo();
+    const args = ['--import', killer, executable, '--detach', '--yes', '-c', path.join(root, 'upgrade.yaml')];
+    const caller = spawnSync(process.execPath, args, { env: { ...process.env, SECRET: 'x', KILL: side }, timeout: 60_000 });
+    expect(caller.signal).toBe('SIGKILL');
+    if (side === 'before') {
+      // What was written stands in nobody's way, and is for its owner alone.
+      const [id = ''] = readdirSync(path.join(root, '.upgrade/handover'));
+      expect((statSync(path.join(root, '.upgrade/handover', id, 'run.json')).mode & 0o777).toString(8)).toBe('600');
+      expect(await manager.history()).toEqual([]);
+      await manager.start(await manager.plan());
+    }
+    const runs = await until('the end of the run', async () => {
+      const found = await manager.history();
+      return (found[0]?.outcome ?? null) === null ? null : found;
+    });
+    expect(runs.map(({ outcome }) => outcome)).toEqual(['committed']);
+    expect(readFileSync(path.join(root, 'VERSION'), 'utf8')).toBe('2.0.0\n');
   });
 
   test('climbs ladders too', async () => {

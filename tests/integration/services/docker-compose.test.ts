@@ -1,9 +1,9 @@
 // A service of a Compose project gets a new image: in the container, and in the file that Compose reads at the next `up`.
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, expect, vi } from 'vitest';
+import { beforeAll, describe, expect, vi } from 'vitest';
 import { startDockerEngine, type DockerEngine } from '../../support/docker-engine.ts';
 import { makeImage } from '../../support/docker-images.ts';
 import { testAsRoot } from '../../support/needs.ts';
@@ -11,6 +11,7 @@ import { describeContainer, makeInstallation, mapOf, namesIn, type Installation 
 
 const test = testAsRoot('dockerd', 'docker', 'busybox', 'unshare', 'docker-compose');
 const isThere = test !== (test.skip as unknown);
+const outside = process.env['PATH'] ?? '';
 let engine: DockerEngine;
 beforeAll(async () => {
   if (!isThere) return;
@@ -40,20 +41,62 @@ function install(image: string): Installation {
   return home;
 }
 
-test('the next "up" keeps the new image, and finds nothing to do', async () => {
-  const home = install('web:2');
-  await up(home);
-  const [name = ''] = await namesIn(engine);
-  const result = await home.run();
-  expect(result.failure).toBeNull();
-  expect(await namesIn(engine)).toEqual([name]);
-  expect(home.read('docker-compose.override.yml')).toContain('image: web:2');
-  const after = await describeContainer(engine, name);
-  expect(mapOf(after['Config'])['Image']).toBe('web:2');
-  await up(home);
-  expect(await describeContainer(engine, name)).toEqual(after);
-  await engine.docker('rm', '--force', '--volumes', name);
+describe('the next "up" keeps the new image', () => {
+  test.each([
+    { asked: 'docker-compose', programs: ['docker-compose'], makesItAnew: false },
+    { asked: 'the plugin', programs: ['docker'], makesItAnew: false },
+    { asked: 'nobody: Compose is not here', programs: [], makesItAnew: true },
+  ])('asked was $asked; made anew: $makesItAnew', async ({ programs, makesItAnew }) => {
+    const home = install('web:2');
+    await up(home);
+    const [name = ''] = await namesIn(engine);
+    vi.stubEnv('PATH', pathWith(programs));
+    vi.stubEnv('DOCKER_CONFIG', clientWithPlugin());
+    const result = await home.run().finally(() => {
+      vi.stubEnv('PATH', outside);
+      vi.stubEnv('DOCKER_CONFIG', engine.env['DOCKER_CONFIG'] ?? '');
+    });
+    expect(result.failure).toBeNull();
+    expect(await namesIn(engine)).toEqual([name]);
+    expect(home.read('docker-compose.override.yml')).toContain('image: web:2');
+    const after = await describeContainer(engine, name);
+    expect(mapOf(after['Config'])['Image']).toBe('web:2');
+    await up(home);
+    const next = await describeContainer(engine, name);
+    if (makesItAnew) expect(next).toMatchObject({ Config: { Image: 'web:2' } });
+    else expect(next).toEqual(after);
+    expect(next['Id'] === after['Id']).toBe(!makesItAnew);
+    await engine.docker('rm', '--force', '--volumes', name);
+  });
 });
+
+/** All programs of the machine, and of Docker's only these. */
+function pathWith(programs: readonly string[]): string {
+  const dir = mkdtempSync(path.join(path.dirname(engine.socket), 'path-'));
+  const left = ['docker', 'docker-compose'].filter((program) => !programs.includes(program));
+  const folders = outside.split(':').filter((folder) => existsSync(folder));
+  for (const folder of folders)
+    for (const program of readdirSync(folder))
+      if (!left.includes(program) && !existsSync(path.join(dir, program))) symlinkSync(path.join(folder, program), path.join(dir, program));
+  return dir;
+}
+
+/** A client of Docker that has Compose as its plugin: what the plugin does is what docker-compose does. */
+function clientWithPlugin(): string {
+  const dir = mkdtempSync(path.join(path.dirname(engine.socket), 'client-'));
+  const compose = execFileSync('sh', ['-c', 'command -v docker-compose'], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: outside },
+  }).trim();
+  mkdirSync(path.join(dir, 'cli-plugins'));
+  const metadata = '{"SchemaVersion":"0.1.0","Vendor":"test","Version":"v1","ShortDescription":"Compose"}';
+  writeFileSync(
+    path.join(dir, 'cli-plugins/docker-compose'),
+    `#!/bin/sh\n[ "$1" = docker-cli-plugin-metadata ] && { echo '${metadata}'; exit; }\nshift\nexec ${compose} "$@"\n`,
+    { mode: 0o755 },
+  );
+  return dir;
+}
 
 test('a rollback leaves the old container, and takes the file away', async () => {
   const home = install('bad:1');

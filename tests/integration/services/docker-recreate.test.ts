@@ -1,7 +1,10 @@
 // New images on a real engine: what is made again is as it was but for the image, and what does not become well leaves exactly the old container.
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, vi } from 'vitest';
+import { UpdateManager } from '../../../src/update-manager.ts';
 import { startDockerEngine, testWithDocker as test, type DockerEngine } from '../../support/docker-engine.ts';
-import { makeImage, type ImageOptions } from '../../support/docker-images.ts';
+import { makeImage } from '../../support/docker-images.ts';
 import { describeContainer, makeInstallation, mapOf, namesIn, type Described } from './docker-installation.ts';
 
 const isThere = test !== (test.skip as unknown);
@@ -60,19 +63,6 @@ describe('a container that is made again', () => {
     await engine.docker('network', 'rm', 'back');
   });
 
-  test('has its port again, and is not restarted once more for a step that asks for it', async () => {
-    await run('--publish', '127.0.0.1:18432:80', 'web:1');
-    const home = makeInstallation({ services: service, images: '{ web: "web:2" }' });
-    home.write('migrations/v0.1.0_to_v0.2.0/001_change.sh', '# rungs: { requires_restart: [web] }\ntrue\n');
-    const actions: string[] = [];
-    const result = await home.run({ onEvent: (event) => event.type === 'service' && actions.push(event.action) });
-    expect(result.outcome).toBe('committed');
-    expect(actions).toEqual(['recreating', 'waiting']);
-    const answer = await fetch('http://127.0.0.1:18432/version');
-    expect(await answer.text()).toBe('2\n');
-    expect(mapOf((await engine.inspect('web'))['State'])['Running']).toBe(true);
-  });
-
   test('stays down where it did not run before', async () => {
     await run('web:1');
     await engine.docker('stop', 'web');
@@ -83,120 +73,73 @@ describe('a container that is made again', () => {
   });
 });
 
-describe('a new image that does not become well leaves exactly the old container', () => {
-  const cases: readonly {
-    readonly why: string;
-    readonly image: ImageOptions;
-    readonly args?: readonly string[];
-    readonly code: string;
-    readonly log: string;
-  }[] = [
-    { why: 'never healthy', image: { behaviour: 'neverHealthy' }, code: 'SERVICE_UNHEALTHY', log: 'not ready' },
-    {
-      why: 'healthy, then unhealthy',
-      image: { behaviour: 'healthyThenUnhealthy', env: { AFTER: '1' } },
-      code: 'SERVICE_UN',
-      log: 'lost its database',
-    },
-    { why: 'ends at once', image: { behaviour: 'exitsAtOnce', hasHealthCheck: false }, code: 'SERVICE_NOT_RUNNING', log: 'exit code 3' },
-    {
-      why: 'well, and dead soon after',
-      image: { behaviour: 'diesLater', hasHealthCheck: false, env: { AFTER: '1' } },
-      code: 'SERVICE_DIED',
-      log: 'out of luck',
-    },
-    {
-      why: 'in a loop without a health check',
-      image: { behaviour: 'diesLater', hasHealthCheck: false, env: { AFTER: '0.3' } },
-      args: ['--restart', 'always', '--no-healthcheck'],
-      code: 'SERVICE_',
-      log: 'out of luck',
-    },
-  ];
-  test.each(cases)('$why', async ({ image, args = [], code, log }) => {
-    await makeImage(engine, 'bad:1', image);
-    await run('--volume', '/anonymous', ...args, 'web:1');
-    const before = await describeContainer(engine, 'web');
-    const home = makeInstallation({ services: '{ web: { docker: web, timeout: 6s, stableFor: 3s } }', images: '{ web: "bad:1" }' });
+test('a probe that fails takes the new container back too, with what it wrote', async () => {
+  const home = makeInstallation({
+    services: '{ web: { docker: web, timeout: 20s, stableFor: 300ms } }',
+    images: '{ web: "web:2" }',
+    verify: '[{ name: never, command: [sh, -c, exit 1], within: 1s }]',
+  });
+  await run(
+    '--volume',
+    `${home.root}/data:/data`,
+    '--entrypoint',
+    'sh',
+    'web:1',
+    '-c',
+    'echo "$VERSION" > /data/ran; . /lib/server.sh; serve',
+  );
+  await engine.docker('exec', 'web', 'sh', '-c', 'until test -e /tmp/well; do sleep 0.1; done');
+  const before = await describeContainer(engine, 'web');
+  const result = await home.run();
+  expect(result.outcome).toBe('rolled-back');
+  expect(home.read('data/ran')).toBe('1\n');
+  expect(await describeContainer(engine, 'web')).toEqual(before);
+});
+
+describe('a container that somebody removes in the middle', () => {
+  // Removes it, and fails when it has done so.
+  const verify = (what: string) =>
+    `[{ name: removes, command: [sh, -c, "${what}"], within: 60s }, { name: fails, command: ["false"], within: 100ms }]`;
+
+  test('and that was kept for going back: stranded, until one is made by hand', async () => {
+    await run('web:1');
+    const home = makeInstallation({
+      services: service,
+      images: '{ web: "web:2" }',
+      verify: verify('docker rm $(docker ps --all --quiet --filter name=web-rungs-)'),
+    });
     const result = await home.run();
-    expect(result.outcome).toBe('rolled-back');
-    expect(result.failure?.code).toContain(code);
-    expect(result.failure?.log?.join('\n')).toContain(log);
-    expect(await describeContainer(engine, 'web')).toEqual(before);
+    expect(result.outcome).toBe('stranded');
+    expect(result.failure).toMatchObject({ code: 'CONTAINER_KEPT_GONE', hint: expect.stringContaining('docker rm --force web') });
+    expect(home.version()).toBe('0.1.0');
+    // As the hint says.
+    await engine.docker('rm', '--force', '--volumes', 'web');
+    await run('web:1');
+    const byHand = await describeContainer(engine, 'web');
+    const manager = await UpdateManager.open({ config: home.configFile });
+    expect((await manager.rollback()).outcome).toBe('rolled-back');
+    expect(await describeContainer(engine, 'web')).toEqual(byHand);
     expect(await namesIn(engine)).toEqual(['web']);
+  });
+
+  test('and that was to be restarted only: stranded, until one is made by hand', async () => {
+    await run('web:1');
+    const home = makeInstallation({ services: service });
+    home.write(
+      'migrations/v0.1.0_to_v0.2.0/001_change.sh',
+      '# rungs: { requires_restart: [web] }\n[ "$1" = backward ] || docker rm --force web\n',
+    );
+    const result = await home.run();
+    expect(result.outcome).toBe('stranded');
+    expect(result.failures.map(({ code }) => code)).toContain('CONTAINER_MISSING');
+    await run('web:1');
+    const manager = await UpdateManager.open({ config: home.configFile });
+    expect((await manager.rollback()).outcome).toBe('rolled-back');
     expect(home.version()).toBe('0.1.0');
   });
-
-  test('a probe that fails takes the new container back too, with what it wrote', async () => {
-    const home = makeInstallation({
-      services: '{ web: { docker: web, timeout: 20s, stableFor: 300ms } }',
-      images: '{ web: "web:2" }',
-      verify: '[{ name: never, command: [sh, -c, exit 1], within: 1s }]',
-    });
-    await run(
-      '--volume',
-      `${home.root}/data:/data`,
-      '--entrypoint',
-      'sh',
-      'web:1',
-      '-c',
-      'echo "$VERSION" > /data/ran; . /lib/server.sh; serve',
-    );
-    await engine.docker('exec', 'web', 'sh', '-c', 'until test -e /tmp/well; do sleep 0.1; done');
-    const before = await describeContainer(engine, 'web');
-    const result = await home.run();
-    expect(result.outcome).toBe('rolled-back');
-    expect(home.read('data/ran')).toBe('1\n');
-    expect(await describeContainer(engine, 'web')).toEqual(before);
-  });
 });
 
-describe('is refused, untouched', () => {
-  const cases: readonly {
-    readonly why: string;
-    readonly args?: readonly string[];
-    readonly images?: string;
-    readonly services?: string;
-    readonly code: string;
-  }[] = [
-    { why: 'an image that nobody has', images: '{ web: "localhost:1/none:1" }', code: 'IMAGE_NOT_AVAILABLE' },
-    { why: 'a container with --rm', args: ['--rm'], code: 'CONTAINER_NOT_RECREATABLE' },
-    { why: 'no container', services: '{ web: { docker: nobody } }', code: 'CONTAINER_MISSING' },
-    { why: 'an image file that is not there', images: '{ web: { image: "none:1", file: images/none.tar } }', code: 'IMAGE_FILE_UNUSABLE' },
-    {
-      why: 'an image for a command',
-      services: '{ web: { command: { restart: [echo, restart], status: [echo, x] } } }',
-      code: 'IMAGE_FOR_OTHER_KIND',
-    },
-  ];
-  test.each(cases)('$why', async ({ args = [], images = '{ web: "web:2" }', services = service, code }) => {
-    await run(...args, 'web:1');
-    const before = await describeContainer(engine, 'web');
-    const result = await makeInstallation({ services, images }).run();
-    expect(result.outcome).toBe('refused');
-    expect(result.failures.map((failure) => failure.code)).toContain(code);
-    expect(await describeContainer(engine, 'web')).toEqual(before);
-  });
-
-  test('a label that fits several', async () => {
-    for (const name of ['one', 'two'])
-      await engine.docker('run', '-d', '--name', name, '--network', 'none', '--label', 'role=web', 'web:1');
-    const result = await makeInstallation({ services: '{ web: { docker: { label: role=web } } }' }).run();
-    expect(result.failures.map(({ code, message }) => `${code} ${message}`)).toEqual([
-      'CONTAINER_AMBIGUOUS Service web is one container, but label role=web fits 2: one, two.',
-    ]);
-  });
-
-  test('a stranger that shares the network', async () => {
-    await run('web:1');
-    await engine.docker('run', '-d', '--name', 'side', '--network', 'container:web', '--no-healthcheck', 'web:1', 'sleep', '1000');
-    const result = await makeInstallation({ services: service, images: '{ web: "web:2" }' }).run();
-    expect(result.failure).toMatchObject({ code: 'CONTAINER_NOT_RECREATABLE', message: expect.stringContaining('container side shares') });
-  });
-});
-
-test('two services that share a network are both made again, and both put back', async () => {
-  await makeImage(engine, 'bad:1', { behaviour: 'neverHealthy' });
+test('two services that share a network are both made again', async () => {
   const services = '{ side: { docker: side, timeout: 20s, stableFor: 300ms }, web: { docker: web, timeout: 8s, stableFor: 300ms } }';
   await run('web:1');
   await engine.docker(
@@ -213,10 +156,6 @@ test('two services that share a network are both made again, and both put back',
     'sleep',
     '1000',
   );
-  const before = [await describeContainer(engine, 'web'), await describeContainer(engine, 'side')];
-  const failed = await makeInstallation({ services, images: '{ web: "bad:1" }' }).run();
-  expect(failed.outcome).toBe('rolled-back');
-  expect([await describeContainer(engine, 'web'), await describeContainer(engine, 'side')]).toEqual(before);
   const done = await makeInstallation({ services, images: '{ web: "web:2" }' }).run();
   expect(done.failure).toBeNull();
   expect(done.services.map(({ name, image }) => `${name} ${image}`).sort()).toEqual(['side web:1', 'web web:2']);
@@ -236,6 +175,18 @@ test('an image is loaded from the file beside the transition', async () => {
   await engine.docker('save', '--output', `${home.root}/migrations/v0.1.0_to_v0.2.0/images/filed.tar`, 'filed:2');
   await engine.docker('rmi', 'filed:2');
   await run('--label', 'role=web', 'web:1');
+  const file = 'migrations/v0.1.0_to_v0.2.0/images/filed.tar';
+  const manager = await UpdateManager.open({ config: home.configFile });
+  const planned = await manager.plan();
+  const bytes = readFileSync(path.join(home.root, file));
+  appendFileSync(path.join(home.root, file), 'more');
+  expect((await manager.plan()).hash).not.toBe(planned.hash);
+  const refused = await manager.run(planned);
+  expect(refused).toMatchObject({
+    outcome: 'refused',
+    failure: { code: 'PLAN_FILES_CHANGED', message: expect.stringContaining('filed.tar') },
+  });
+  writeFileSync(path.join(home.root, file), bytes);
   const ready: string[] = [];
   const result = await home.run({ onEvent: (event) => event.type === 'image-ready' && ready.push(event.id) });
   expect(result.failure).toBeNull();

@@ -243,7 +243,7 @@ const scenarios: readonly Row[] = [
 ];
 
 describe('containers in an upgrade', () => {
-  test.concurrent.each(scenarios.map((row, at) => ({ ...row, at })))('$name', async ({ at, ...row }) => {
+  test.concurrent.each(scenarios.map((row, at) => [row.name, row, at] as const))('%s', async (_, row, at) => {
     const of: Of = (name) => `s${at}-${name}`;
     const { containers = aWeb(''), images: brought = [{}], step, config = '', gets = {} } = row;
     const services = row.services ?? Object.fromEntries(Object.keys(containers).map((name) => [name, '']));

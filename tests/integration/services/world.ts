@@ -1,6 +1,6 @@
 // An installation whose services are units of a test's own systemd, upgraded by the real executable beside that systemd.
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { snapshotOf } from '../../../examples/demo/snapshot.ts';
@@ -59,10 +59,11 @@ export async function makeWorld(systemd: TestSystemd, { units, services, steps, 
   for (const [name, text] of Object.entries(units)) {
     const [unit = '', dropIn] = name.split('.d/');
     const where = dropIn === undefined ? path.join(unitDir, unit) : path.join(root, 'units', `${unit}.d`, dropIn);
-    mkdirSync(path.dirname(where), { recursive: true });
-    writeFileSync(where, text);
-    made.push(path.join(unitDir, dropIn === undefined ? unit : `${unit}.d`));
-    if (dropIn !== undefined) symlinkSync(path.dirname(where), path.join(unitDir, `${unit}.d`));
+    const linked = path.join(unitDir, dropIn === undefined ? unit : `${unit}.d`);
+    // Inside: the folder of a system's units is seen there alone.
+    await systemd.run(['sh', '-c', 'mkdir -p "${1%/*}" "${3%/*}" && printf %s "$2" > "$1"', 'sh', where, text, linked]);
+    if (dropIn !== undefined) await systemd.run(['ln', '-s', path.dirname(where), linked]);
+    made.push(linked);
   }
   writeFileSync(path.join(root, 'VERSION'), '1.0.0\n');
   const lines = Object.entries(services).map(([name, text]) => `  ${name}: ${text}\n`);
@@ -110,7 +111,7 @@ export async function makeWorld(systemd: TestSystemd, { units, services, steps, 
       // A mask stays behind where its unit's file goes, and would be the next test's.
       await systemctl('unmask', ...loaded).catch(() => undefined);
       await systemctl('disable', ...loaded).catch(() => undefined);
-      for (const file of made) rmSync(file, { recursive: true, force: true });
+      await systemd.run(['rm', '-rf', ...made]);
       await systemctl('daemon-reload');
       await systemctl('reset-failed').catch(() => undefined);
       rmSync(root, { recursive: true, force: true });
