@@ -15,6 +15,7 @@ await build({
     index: 'src/index.ts',
     'step-host': 'src/steps/host/main.ts',
     'step-api': 'src/step-api.ts',
+    'proof-worker': 'src/backup/proof-worker.ts',
   },
   outdir: 'dist',
   bundle: true,

@@ -1,8 +1,9 @@
 // Packs what a walk finds: every file is read once, and on the way hashed, packed and compressed. What is as an earlier backup has it is neither read nor
 // stored. Gives one entry of the manifest after the other.
 import { createHash, hash as hashOnce } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, read, readSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { UpgradeError, failure, messageOf } from '../model/failure.ts';
 import type { EntryOf, ManifestEntry } from '../model/manifest.ts';
 import { readAttributes, type Attributes } from './attributes.ts';
@@ -39,6 +40,7 @@ export interface PackRequest {
   readonly settledMs: number;
 }
 
+const readPart = promisify(read);
 const attempts = 4;
 /** Within one tick of the kernel's clock (at most 10 ms) a second write leaves the same time as the first: such a file is left to cool before it is read. */
 const tickMs = 20;
@@ -161,8 +163,8 @@ async function packSmall(file: OpenFile, request: PackRequest): Promise<Manifest
   const header = headers.encode(tarEntryOf(file, request));
   const free = writer.free();
   const start = header.copy(free);
-  // One byte more than expected shows a file that grew.
-  const count = readFully(descriptor, free.subarray(start, start + size + 1));
+  // One byte more than expected shows a file that grew; less is its end.
+  const count = readSync(descriptor, free, start, size + 1, null);
   if (count !== size || !isSame(before, fstatSync(descriptor, { bigint: true }))) return null;
   const end = start + size + padding(size);
   free.fill(0, start + size, end);
@@ -196,19 +198,26 @@ async function packLarge(file: OpenFile, request: PackRequest): Promise<Manifest
   if (file.pieces !== undefined) await writer.append(mapOf(pieces, size));
   let place = 0;
   let isWhole = true;
+  let latest: Buffer = Buffer.alloc(0);
   for (const [offset, length] of pieces) {
+    hash.update(latest);
+    latest = Buffer.alloc(0);
     hashZeros(hash, offset - place);
     for (place = offset; isWhole && place < offset + length;) {
       signal?.throwIfAborted();
       const part = writer.free().subarray(0, Math.min(1 << 20, offset + length - place));
-      const count = readSync(descriptor, part, 0, part.length, place);
+      const reading = readPart(descriptor, part, 0, part.length, place);
+      // What was read last is hashed while the next is read: its frame may be packed by now, but is not filled anew before this one is full.
+      hash.update(latest);
+      const { bytesRead: count } = await reading;
       if (count === 0) isWhole = false;
-      hash.update(part.subarray(0, count));
+      latest = part.subarray(0, count);
       await writer.advance(count);
       place += count;
       onBytes(count);
     }
   }
+  hash.update(latest);
   if (!isWhole || !isSame(before, fstatSync(descriptor, { bigint: true }))) {
     await writer.rewind(mark);
     return null;
@@ -236,16 +245,6 @@ function sparseness({ blocks, size }: BigIntStats): { readonly sparse?: true } {
 
 function mayBeStored({ earlier, found }: ToPack, size: number): boolean {
   return earlier !== null && 'sha256' in earlier && earlier.size === size && (found.database !== null || earlier.mtime === found.mtime);
-}
-
-function readFully(descriptor: number, target: Buffer): number {
-  let done = 0;
-  while (done < target.length) {
-    const count = readSync(descriptor, target, done, target.length - done, null);
-    if (count === 0) break;
-    done += count;
-  }
-  return done;
 }
 
 function isSame(before: BigIntStats, after: BigIntStats): boolean {

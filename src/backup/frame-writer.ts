@@ -1,10 +1,9 @@
 // Takes tar bytes and appends them to a file as independent zstd frames, compressed beside each other and written in order; memory stays flat.
-// Each is unpacked again and held against what went in; what is on disk is read back behind the writing. Frames start at known places, so a file that
-// changed while being read can be taken back, and one file can be fetched without reading the rest.
+// What is on disk is read back behind the writing, and unpacks to what went in. Frames start at known places, so a file that changed while being read can be
+// taken back, and one file can be fetched without reading the rest.
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import type { ReadableFile, WritableFile } from './age/encrypted-file.ts';
-import { createFramePacker, createFrameUnpacker, type FrameCodec } from './frame-codec.ts';
+import { createFramePacker, type FrameCodec } from './frame-codec.ts';
 import { createReadBack } from './read-back.ts';
 
 /** Bytes of the archive and of the tar. */
@@ -47,7 +46,6 @@ const slots = 4;
 
 interface Slot {
   readonly packer: FrameCodec;
-  readonly unpacker: FrameCodec;
   readonly tar: Buffer;
   readonly packed: Buffer;
   job: Promise<number>;
@@ -72,15 +70,16 @@ export function createFrameWriter(file: WritableFile, behind: FileHandle | null)
     const packed = slot.packed.subarray(0, length);
     for (let done = 0; done < length;) done += (await file.write(packed, done, length - done, bytes + done)).bytesWritten;
     bytes += length;
-    frames.push([length, slot.tarBytes]);
-    readBack.wrote(length, crc32(packed));
+    const frame: Frame = [length, slot.tarBytes];
+    frames.push(frame);
+    readBack.wrote(frame);
     free.push(slot);
   };
   const cut = async (): Promise<void> => {
     if (filled === 0) return;
     const slot = present;
     slot.tarBytes = filled;
-    slot.job = packAndUnpack(slot);
+    slot.job = slot.packer.run(slot.tar.subarray(0, filled), slot.packed);
     // Awaited later, in order; until then its failure must not count as unnoticed.
     slot.job.catch(() => undefined);
     queue.push(slot);
@@ -120,7 +119,7 @@ export function createFrameWriter(file: WritableFile, behind: FileHandle | null)
       frames.length = mark.frames;
       bytes = frames.reduce((total, [packed]) => total + packed, 0);
       sealed = mark.tarBytes;
-      await readBack.rewind(mark.frames, bytes);
+      await readBack.rewind(mark.frames);
       await file.truncate(bytes);
     },
     finish: async (end) => {
@@ -131,26 +130,14 @@ export function createFrameWriter(file: WritableFile, behind: FileHandle | null)
     },
     settle: async () => {
       await Promise.allSettled([...queue.map(({ job }) => job), readBack.settle()]);
-      for (const { packer, unpacker } of [present, ...free, ...queue]) {
-        packer.close();
-        unpacker.close();
-      }
+      for (const { packer } of [present, ...free, ...queue]) packer.close();
     },
   };
-}
-
-/** Unpacked as soon as it is packed, while what went in is still there to be compared. */
-async function packAndUnpack({ packer, unpacker, tar, tarBytes, packed }: Slot): Promise<number> {
-  const filled = tar.subarray(0, tarBytes);
-  const length = await packer.run(filled, packed);
-  if (!(await unpacker.gives(packed.subarray(0, length), filled))) throw new TypeError('a part of it does not unpack to what was packed');
-  return length;
 }
 
 function createSlot(): Slot {
   return {
     packer: createFramePacker(),
-    unpacker: createFrameUnpacker(),
     tar: Buffer.allocUnsafeSlow(frameSize),
     // zstd adds at most a 256th and its headers to what it cannot make smaller.
     packed: Buffer.allocUnsafeSlow(frameSize + (frameSize >> 8) + 1024),

@@ -26,7 +26,7 @@ export interface Preparation {
 type Joined = Omit<ToPack, 'xattrs' | 'pieces'>;
 
 /** Each batch starts a process or two. */
-const batchSize = 8192;
+const batchSize = 2048;
 /** Holes in smaller files are packed: compressed, they are nothing. */
 const sparseFrom = 1 << 20;
 

@@ -1,94 +1,78 @@
-// Reads back from disk what a frame writer wrote, some way behind it: each stretch is synced, read, held against the checksums of what was written, and
-// hashed. So the proof is nearly done when the writing is.
-import { createHash, type Hash } from 'node:crypto';
+// Reads back from disk what a frame writer wrote, some way behind it, in a thread of its own: so the proof is nearly done when the writing is.
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import type { ReadableFile } from './age/encrypted-file.ts';
+import type { Frame } from './frame-writer.ts';
+import { createProofApart } from './proof-apart.ts';
+import { createProof, type Proof } from './proof.ts';
 
 export interface ReadBack {
   /** One more frame is written, right behind the one before. */
-  wrote(bytes: number, checksum: number): void;
+  wrote(frame: Frame): void;
   /** What is written from here on may be taken back. */
   mark(): void;
-  /** To the mark, which was behind so many frames and bytes. */
-  rewind(frames: number, bytes: number): Promise<void>;
+  /** To the mark, which was behind so many frames. Nothing reads behind it when it resolves. */
+  rewind(frames: number): Promise<void>;
   /** Reads the rest; gives the SHA-256 of the whole. Rejects with a TypeError where the disk gives back something else. */
   finish(file: ReadableFile): Promise<string>;
   settle(): Promise<void>;
 }
 
-/** So much is synced and read at a time. */
+/** So much is synced and read at a time; less than that is not worth a thread. */
 const stretch = 64 << 20;
 
-interface State {
-  readonly frames: number;
-  readonly bytes: number;
-  readonly hash: Hash;
-}
-
-/** `file` is `null` where it can be read only when it is whole. */
+/** `behind` is `null` where what is written can be read only when it is whole. */
 export function createReadBack(behind: FileHandle | null): ReadBack {
-  const written: { readonly bytes: number; readonly checksum: number }[] = [];
-  let total = 0;
-  let proven: State = { frames: 0, bytes: 0, hash: createHash('sha256') };
-  let safe = proven;
-  let buffer = Buffer.alloc(0);
+  /** What nobody was told to prove yet. */
+  let pending: Frame[] = [];
+  let pendingBytes = 0;
+  let handedOver = 0;
+  let apart: Proof | null = null;
   let work: Promise<void> = Promise.resolve();
-  let intended = 0;
 
-  const prove = async (file: ReadableFile, until: number): Promise<void> => {
-    const hash = proven.hash.copy();
-    let { frames, bytes } = proven;
-    for (; frames < until; frames += 1) {
-      const frame = written[frames];
-      if (frame === undefined) break;
-      if (buffer.length < frame.bytes) buffer = Buffer.allocUnsafeSlow(frame.bytes);
-      for (let done = 0; done < frame.bytes;) {
-        const { bytesRead } = await file.read(buffer, done, frame.bytes - done, bytes + done);
-        if (bytesRead === 0) throw new TypeError('it is shorter than what was written');
-        done += bytesRead;
-      }
-      const read = buffer.subarray(0, frame.bytes);
-      if (crc32(read) !== frame.checksum) throw new TypeError('what is read back from the disk is not what was written');
-      hash.update(read);
-      bytes += frame.bytes;
-    }
-    proven = { frames, bytes, hash };
-  };
-  const proveWritten = (file: FileHandle): void => {
-    const until = written.length;
-    intended = total;
-    work = work.then(async () => {
-      await file.datasync();
-      await prove(file, until);
-    });
+  const then = (next: (proof: Proof) => Promise<void>): void => {
+    const proof = apart;
+    if (proof === null) return;
+    work = work.then(() => next(proof));
     // Whoever finishes is told.
     work.catch(() => undefined);
   };
+  const handOver = (): void => {
+    const frames = pending;
+    handedOver += frames.length;
+    pending = [];
+    pendingBytes = 0;
+    then((proof) => proof.prove(frames));
+  };
 
   return {
-    wrote: (bytes, checksum) => {
-      written.push({ bytes, checksum });
-      total += bytes;
-      if (behind !== null && total - intended >= stretch) proveWritten(behind);
+    wrote: (frame) => {
+      pending.push(frame);
+      pendingBytes += frame[0];
+      if (behind === null || pendingBytes < stretch) return;
+      apart ??= createProofApart(behind.fd);
+      handOver();
     },
-    mark: () => {
-      safe = proven;
-    },
-    rewind: async (frames, bytes) => {
+    mark: () => then((proof) => proof.mark()),
+    rewind: async (frames) => {
       await work;
-      if (proven.frames > frames) proven = safe;
-      written.length = frames;
-      total = bytes;
-      intended = Math.min(intended, bytes);
+      if (handedOver > frames) await apart?.rewind(frames);
+      handedOver = Math.min(handedOver, frames);
+      pending.length = frames - handedOver;
+      pendingBytes = pending.reduce((total, [bytes]) => total + bytes, 0);
     },
     finish: async (file) => {
       await work;
-      await prove(file, written.length);
-      return proven.hash.copy().digest('hex');
+      const proof = apart ?? createProof(file);
+      try {
+        await proof.prove(pending);
+        return await proof.digest();
+      } finally {
+        if (apart === null) await proof.close();
+      }
     },
     settle: async () => {
       await work.catch(() => undefined);
+      await apart?.close();
     },
   };
 }

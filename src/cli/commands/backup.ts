@@ -6,6 +6,7 @@ import { bytes, count } from '../../report/layout.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager } from '../manager.ts';
 import { inkFor, present } from '../output.ts';
+import { keepHeapSmall } from '../small-heap.ts';
 import type { CommonFlags } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -20,6 +21,7 @@ export interface CreateFlags extends CommonFlags {
 }
 
 export async function create(flags: CreateFlags, terminal: Terminal): Promise<number> {
+  keepHeapSmall();
   const manager = await openManager(flags, terminal);
   const record = await untilInterrupted(terminal, (signal) => manager.createBackup({ signal, isFull: flags.full === true }));
   present(flags, terminal, shown(record), () => [

@@ -12,6 +12,7 @@ import { keysOf, type KeyFlags } from './backup.ts';
 import { untilInterrupted } from '../interrupts.ts';
 import { openManager } from '../manager.ts';
 import { present } from '../output.ts';
+import { keepHeapSmall } from '../small-heap.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface RestoreFlags extends KeyFlags {
@@ -23,6 +24,7 @@ export interface RestoreFlags extends KeyFlags {
 }
 
 export async function restore(id: string, paths: readonly string[], flags: RestoreFlags, terminal: Terminal): Promise<number> {
+  keepHeapSmall();
   const manager = await openManager(flags, terminal);
   if (flags.to !== undefined && flags.dryRun === true)
     throw fail('USAGE', { problem: '--to and --dry-run do not go together.', command: 'upgrade backup restore' });
