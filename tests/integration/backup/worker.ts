@@ -6,6 +6,7 @@ import { clock } from './clock.ts';
 import { configFor } from './config-for.ts';
 import { readManifest } from '../../../src/backup/manifest-file.ts';
 import { pathsOf, recordOf } from '../../../src/backup/create.ts';
+import { keepHeapSmall } from '../../../src/cli/small-heap.ts';
 
 const [dir = '', action = '', id = 'B1'] = process.argv.slice(2);
 const root = join(dir, 'root');
@@ -16,6 +17,8 @@ const config: typeof plain =
 const store = createBackupStore({ config, clock });
 const paths = pathsOf(config.backup.dir, id);
 
+// As the commands do.
+keepHeapSmall();
 process.stdout.write('go\n');
 if (action === 'create') {
   await store.create({ id, runId: null, version: null, extraPaths: [] });
