@@ -92,6 +92,11 @@ function connectionProblem(error: NodeJS.ErrnoException): string {
   if (code === 'ECONNREFUSED') return 'refuses the connection (nothing listens there)';
   if (code === 'ECONNRESET') return 'closed the connection without an answer';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'is not known by that name';
+  // What the other side complains of: it wants a certificate of ours.
+  if (code !== undefined && /^ERR_SSL_.*ALERT.*(CERT|UNKNOWN_CA)/.test(code))
+    return code.endsWith('CERTIFICATE_REQUIRED')
+      ? 'wants a certificate of ours: give it one by tls.client'
+      : 'does not accept our certificate';
   if (code !== undefined && (/CERT|SIGNATURE|ISSUER/.test(code) || code === 'ERR_TLS_CERT_ALTNAME_INVALID'))
     return `shows a certificate that is not trusted: ${error.message}`;
   return `cannot be asked: ${error.message === '' ? (code ?? error.name) : error.message}`;
