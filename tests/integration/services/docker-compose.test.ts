@@ -124,3 +124,24 @@ test('an override file of somebody else is left alone: a finding names the line 
   expect(home.read('docker-compose.override.yml')).not.toContain('image');
   await engine.docker('rm', '--force', '--volumes', name);
 });
+
+test('what a service depends on in its project is well before it is started', async () => {
+  const own = (service: string) => `{ compose: docker-compose.yml, service: ${service}, timeout: 20s, stableFor: 300ms }`;
+  const home = makeInstallation({ services: `{ web: ${own('web')}, store: ${own('store')} }`, images: '{ web: "web:2", store: "web:2" }' });
+  const service = '{ image: "web:1", stop_grace_period: 1s }';
+  home.write(
+    'docker-compose.yml',
+    `version: "3.7"\nservices:\n  web: ${service.replace('{', '{ depends_on: [store],')}\n  store: ${service}\n`,
+  );
+  await up(home);
+  const told: string[] = [];
+  const result = await home.run({
+    onEvent: (event) => {
+      if (event.type === 'service' && event.action === 'recreating') told.push(`${event.service} is made anew`);
+      if (event.type === 'service-settled') told.push(`${event.report.name} is ${event.report.status}`);
+    },
+  });
+  expect(result.failure).toBeNull();
+  expect(told).toEqual(['store is made anew', 'store is healthy', 'web is made anew', 'web is healthy']);
+  await engine.docker('rm', '--force', '--volumes', ...(await namesIn(engine)));
+});
