@@ -301,6 +301,27 @@ describe('containers in an upgrade', () => {
     }
   });
 
+  test('one that is named by its id is shown by the status, and restarted', async () => {
+    const run = ['--detach', '--name', 'by-id', '--network', 'none', '--stop-timeout', '1', 'web:1'];
+    const id = (await engine.docker('run', ...run)).trim();
+    try {
+      const home = makeInstallation({ services: `{ web: { docker: ${id}, timeout: 15s } }` });
+      home.write('migrations/v0.1.0_to_v0.2.0/001_change.sh', '# rungs: { requires_restart: [web] }\ntrue\n');
+      const manager = await UpdateManager.open({ config: home.configFile });
+      await vi.waitFor(
+        async () => expect((await manager.status()).services).toEqual([{ name: 'web', kind: 'docker', status: 'healthy', account: null }]),
+        { timeout: 60_000, interval: 200 },
+      );
+      const before = await startOf('by-id');
+      expect((await home.run()).services).toMatchObject([{ name: 'web', status: 'healthy' }]);
+      expect(await startOf('by-id')).not.toBe(before);
+      await engine.docker('stop', 'by-id');
+      expect((await manager.status()).services).toMatchObject([{ name: 'web', status: 'stopped' }]);
+    } finally {
+      await engine.docker('rm', '--force', '--volumes', 'by-id');
+    }
+  });
+
   test.each([
     { of: 'a step', step: '# rungs: { requires_restart: [wbe] }\ntrue\n', images: '{}' },
     { of: 'images', step: 'true\n', images: '{ wbe: "web:2" }' },
