@@ -23,6 +23,8 @@ interface State {
   readonly hash: Hash;
 }
 
+const otherThanWritten = 'what is read back from the disk is not what was written';
+
 /** `sync`: puts what was written on disk, before it is read back. */
 export function createProof(file: ReadableFile, sync: () => Promise<void> = async () => undefined): Proof {
   const known: Frame[] = [];
@@ -50,9 +52,11 @@ export function createProof(file: ReadableFile, sync: () => Promise<void> = asyn
       for (const [length, tarBytes] of known.slice(proven.frames)) {
         const read = await readFrame(length, bytes);
         if (tar.length < tarBytes) tar = Buffer.allocUnsafeSlow(tarBytes);
-        const unpacking = unpacker.run(read, tar);
+        const unpacking = unpacker.run(read, tar).catch((error: unknown) => {
+          throw new TypeError(otherThanWritten, { cause: error });
+        });
         hash.update(read);
-        if ((await unpacking) !== tarBytes) throw new TypeError('a part of it does not unpack to what was packed');
+        if ((await unpacking) !== tarBytes) throw new TypeError(otherThanWritten);
         bytes += length;
       }
       proven = { frames: known.length, bytes, hash };
