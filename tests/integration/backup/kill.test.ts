@@ -1,4 +1,4 @@
-// kill -9 at random places of create, prune, verify, restore, export and import, 500 times in CI: what counts as a backup is whole, each path of the installation is
+// kill -9 at random places of create, prune, verify, restore, export and import, 270 times in CI, 500 with RUNGS_TEST_LEVEL=full: what counts as a backup is whole, each path of the installation is
 // as it was or as in the backup, and the same command, or `resume`, ends right. Places are counted in calls to the outside, so that they cover all of the work.
 import {
   chmodSync,
@@ -180,7 +180,11 @@ async function expectOnlyWhole({ manager, root }: Pick<Installed, 'manager' | 'r
 const patience = 300_000;
 
 /** So many kills in portions, each of them one test with an installation of its own. */
-function portions(counts: { readonly quick: number; readonly ci: number }): readonly { readonly kills: number; readonly seed: number }[] {
+function portions(counts: {
+  readonly quick: number;
+  readonly ci: number;
+  readonly full: number;
+}): readonly { readonly kills: number; readonly seed: number }[] {
   const total = countFor(counts);
   const parts = Math.ceil(total / 25);
   return Array.from({ length: parts }, (_, part) => ({ kills: Math.ceil((total - part) / parts), seed: part + 1 }));
@@ -191,7 +195,7 @@ function expectKilled(killed: number, kills: number): void {
   expect(killed).toBeGreaterThanOrEqual(Math.floor(kills * 0.8));
 }
 
-test.for(portions({ quick: 6, ci: 90 }))('create: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 6, ci: 50, full: 90 }))('create: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const one = await install();
   const { manager, killer, call, root, keep } = one;
   const first = await manager.createBackup();
@@ -218,7 +222,7 @@ test.for(portions({ quick: 6, ci: 90 }))('create: $kills kills ($seed)', { timeo
   expectKilled(killed, kills);
 });
 
-test.for(portions({ quick: 6, ci: 50 }))('prune: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 6, ci: 25, full: 50 }))('prune: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const one = await install();
   const { manager, killer, call, root, keep } = one;
   for (let turn = 0; turn < 4; turn += 1) {
@@ -253,7 +257,7 @@ test.for(portions({ quick: 6, ci: 50 }))('prune: $kills kills ($seed)', { timeou
   expectKilled(killed, kills);
 });
 
-test.for(portions({ quick: 4, ci: 20 }))('verify: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 4, ci: 20, full: 20 }))('verify: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const { manager, killer, call, root } = await install();
   const { id } = await manager.createBackup();
   const look = (): unknown => [
@@ -272,7 +276,7 @@ test.for(portions({ quick: 4, ci: 20 }))('verify: $kills kills ($seed)', { timeo
   expectKilled(killed, kills);
 });
 
-test.for(portions({ quick: 10, ci: 250 }))('restore: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 10, ci: 125, full: 250 }))('restore: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const one = await install();
   const { manager, killer, call, root, keep } = one;
   const [old, oldStates] = [exactly(root), statesIn(root)];
@@ -335,7 +339,7 @@ async function exported(): Promise<Installed & { readonly id: string; readonly f
   return { ...one, id, file: join(one.dir, 'exported') };
 }
 
-test.for(portions({ quick: 4, ci: 40 }))('export: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 4, ci: 25, full: 40 }))('export: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const [here, there] = [await exported(), await install()];
   const { manager, killer, call, dir, id, file } = here;
   const total = await killer.count(call('exportBackup', id, file));
@@ -365,7 +369,7 @@ test.for(portions({ quick: 4, ci: 40 }))('export: $kills kills ($seed)', { timeo
   expectKilled(killed, kills);
 });
 
-test.for(portions({ quick: 4, ci: 50 }))('import: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
+test.for(portions({ quick: 4, ci: 25, full: 50 }))('import: $kills kills ($seed)', { timeout: patience }, async ({ kills, seed }) => {
   const [here, there] = [await exported(), await install()];
   const { id, file } = here;
   await here.manager.exportBackup(id, file);

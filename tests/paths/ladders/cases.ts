@@ -24,7 +24,7 @@ export function casesOf(story: Story, facts: Facts, number: number): readonly Ca
   const statements = story.statements(facts.statements);
   const isFull = level === 'full';
   const ends = (index: number): readonly End[] => (isFull ? ['resume', 'rollback'] : [index % 2 === 0 ? 'resume' : 'rollback']);
-  const atEvents = spread(events, countFor({ quick: 1, ci: 5 }), number).flatMap((key, index) =>
+  const atEvents = spread(events, countFor({ quick: 1, ci: 4 }), number).flatMap((key, index) =>
     ends(index + number).map((end): Case => ({ kill: { at: 'event', target: 'orchestrator', key }, end })),
   );
   const others = events.filter((key) => /^(?:step-|transition-)/.test(key));
@@ -35,7 +35,7 @@ export function casesOf(story: Story, facts: Facts, number: number): readonly Ca
     })),
   );
   const atStatements = (isFull ? (['before', 'after'] as const) : ([null] as const)).flatMap((given) =>
-    spread(statements, countFor({ quick: 1, ci: 4 }), number * 3 + 1).map((key, index): Case => {
+    spread(statements, countFor({ quick: 1, ci: 3 }), number * 3 + 1).map((key, index): Case => {
       const when = given ?? (index % 2 === 0 ? 'after' : 'before');
       return {
         kill: { at: 'statement', target: index % 3 === 2 ? 'both' : 'orchestrator', key, when },
@@ -69,7 +69,7 @@ const ofRollbacks = ['phase-started rollback#1', 'rollback-started#1', 'rollback
 export function pairsOf(story: Story, facts: Facts, number: number): readonly (Case & { readonly again: Again })[] {
   const statements = story.statements(facts.statements);
   if (story.isBroken === true) {
-    return spread(statements, countFor({ quick: 0, ci: 3 }), number).map((key, index) => {
+    return spread(statements, countFor({ quick: 0, ci: 2 }), number).map((key, index) => {
       const second = statements[(index * 7 + 3) % statements.length] ?? key;
       const [target, when] = index % 2 === 0 ? (['orchestrator', 'after'] as const) : (['both', 'before'] as const);
       return {
