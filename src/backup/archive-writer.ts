@@ -119,16 +119,16 @@ async function packFile(item: ToPack, request: PackRequest): Promise<Outcome> {
       return { kind: 'unreadable', why: messageOf(error).split(',')[0] ?? '' };
     }
     try {
-      let before = fstatSync(descriptor, { bigint: true });
-      if (Date.now() - Number(before.ctimeMs) < tickMs) {
-        await sleep(tickMs);
-        before = fstatSync(descriptor, { bigint: true });
-      }
+      let before = await statOfSettled(descriptor, sleep);
       if (!before.isFile()) return { kind: 'changed' };
+      let { xattrs } = item;
+      if (copy === undefined && String(before.ctimeNs) !== found.ctime) {
+        // A program tells them, which takes longer than a busy writer pauses: so it comes before the moment that counts.
+        xattrs = (await readAttributes([absolute]))?.get(absolute);
+        before = await statOfSettled(descriptor, sleep);
+      }
       // Where its data are was asked for before; a file that has changed since is taken as one without holes.
       const pieces = String(before.ctimeNs) === found.ctime ? item.pieces : undefined;
-      const isAsFound = String(before.ctimeNs) === found.ctime || copy !== undefined;
-      const xattrs = isAsFound ? item.xattrs : (await readAttributes([absolute]))?.get(absolute);
       const file: OpenFile = { descriptor, before, absolute, item, pieces, xattrs };
       const isWhole = pieces === undefined && Number(before.size) + headerRoom <= frameSize && recordsOf(xattrs) < mostRecords;
       const entry = isWhole ? await packSmall(file, request) : await packLarge(file, request);
@@ -142,6 +142,13 @@ async function packFile(item: ToPack, request: PackRequest): Promise<Outcome> {
     if (attempt === attempts) return { kind: 'changed' };
     await sleep(20 * 4 ** (attempt - 1));
   }
+}
+
+async function statOfSettled(descriptor: number, sleep: PackRequest['sleep']): Promise<BigIntStats> {
+  const stat = fstatSync(descriptor, { bigint: true });
+  if (Date.now() - Number(stat.ctimeMs) >= tickMs) return stat;
+  await sleep(tickMs);
+  return fstatSync(descriptor, { bigint: true });
 }
 
 interface OpenFile {
