@@ -92,6 +92,7 @@ test('help lists every command of this release and none of a later one', async (
     'resume',
     'rollback',
     'follow',
+    'logs',
     'backup',
     'new',
     'adopt',
@@ -100,6 +101,11 @@ test('help lists every command of this release and none of a later one', async (
     'redo',
     'baseline',
     'boot',
+    'serve',
+    'token',
+    'notify',
+    'explain',
+    'completion',
     'help',
   ]);
 });
