@@ -67,13 +67,12 @@ async function replace(ports: Needs, run: RunContext, known: BackupRecord | null
     run,
     (await ports.journal.backups()).filter(({ id }) => id !== known?.id),
   );
-  // Its replacement is proven: from here on nobody takes the earlier one for good.
-  if (known !== null) await ports.journal.recordBackup({ ...known, verified: false });
   await ports.journal.recordBackup(record);
   const { id, path, bytes, files, verified } = record;
   ports.events.emit({ type: 'backup-verified', backup: { id, path, bytes, files, verified } });
   if (known === null) return;
-  // The preflight has counted room for one.
+  // Its replacement is proven and recorded, and only now this one is no longer good: killed anywhere in here, the run has a backup. The preflight has counted room for one.
+  await ports.journal.recordBackup({ ...known, verified: false });
   await ports.backups.remove(known);
   await ports.journal.removeBackup(known.id);
 }

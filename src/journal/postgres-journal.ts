@@ -111,7 +111,7 @@ export async function openPostgresJournal(options: PostgresJournalOptions): Prom
            ON CONFLICT (installation, id, place) DO UPDATE SET record = excluded.record`,
           [own, place, backup.id, JSON.stringify(backup)],
         );
-        if (backup.runId !== null)
+        if (backup.runId !== null && backup.verified)
           await query('UPDATE rungs.runs SET backup_id = $3 WHERE installation = $1 AND id = $2', [own, backup.runId, backup.id]);
       }),
     // Another host's backup holds another host's files: to compare with it, or to restore from it, would be about the wrong ones.

@@ -93,7 +93,7 @@ export interface Journal {
   /** Counts another attempt. `isAskedFor`: a person asks for it by hand, so a stranded run is opened again and its count begins anew. */
   takeUp(runId: string, who: { readonly host: string; readonly pid: number; readonly isAskedFor: boolean }): Promise<void>;
   enterPhase(runId: string, phase: PhaseName, course: RunCourse, failure?: Failure): Promise<void>;
-  /** Also ties it to its run. */
+  /** Also ties it to its run, as long as it is good. */
   recordBackup(backup: BackupRecord): Promise<void>;
   removeBackup(id: string): Promise<void>;
   /** Newest first. */

@@ -244,8 +244,17 @@ describe.each(kinds)('a journal in $kind', ({ keep, it, needsServer }) => {
       ['a', 3],
     ]);
     expect((await journal.run('a'))?.backupId).toBe('a');
+    // One that takes its place in the run, before the first is said to be no longer good.
+    await journal.recordBackup({ ...backup('c', 4), runId: 'a' });
+    await journal.recordBackup({ ...backup('a', 3), verified: false });
+    expect((await journal.run('a'))?.backupId).toBe('c');
+    expect((await journal.backups()).map(({ id, verified }) => [id, verified])).toEqual([
+      ['c', true],
+      ['b', true],
+      ['a', false],
+    ]);
     await journal.removeBackup('a');
-    expect((await journal.backups()).map(({ id }) => id)).toEqual(['b']);
+    expect((await journal.backups()).map(({ id }) => id)).toEqual(['c', 'b']);
   });
 
   it('an effect has no outcome until it is settled, and none again when it is begun anew', async () => {
