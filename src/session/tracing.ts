@@ -35,11 +35,17 @@ export async function startTracing(env: Environment, scrub: Scrub): Promise<Trac
     async finish() {
       spans.end();
       if (own === null) return null;
-      const late = new Promise<'late'>((resolve) => void setTimeout(() => resolve('late'), finishWithinMs).unref());
+      // It keeps the process: nothing else may be left that does while a collector says nothing.
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(() => resolve('late'), finishWithinMs);
+      });
       try {
         return (await Promise.race([own.shutdown(), late])) === 'late' ? 'it takes too long' : null;
       } catch (error) {
         return scrub(String(error));
+      } finally {
+        clearTimeout(timer);
       }
     },
   };
