@@ -140,7 +140,7 @@ function wrapLine(line: string, columns: number): readonly string[] {
   if (!line.startsWith(' ') && width(line) <= columns) return [line];
   const lines: string[] = [];
   let current = '';
-  for (const word of line.split(' ')) {
+  for (const word of line.split(between)) {
     if (current !== '' && width(current) + 1 + width(word) > columns) {
       lines.push(current);
       current = '';
@@ -155,6 +155,9 @@ function wrapLine(line: string, columns: number): readonly string[] {
   }
   return [...lines, current];
 }
+
+/** A number stays with its unit. */
+const between = /(?<!\d) | (?!(?:ms|s|min|h|[kMGT]?B)(?:\W|$))/;
 
 /** As much of a long word as fits; a path is rather broken behind a slash. */
 function pieceOf(word: string, columns: number): string {

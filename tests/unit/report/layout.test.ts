@@ -47,6 +47,8 @@ describe('width and wrapping', () => {
 
   test('a text is broken between words and keeps its own line breaks', () => {
     expect(wrap('one two three\n\nfour', 10)).toEqual(['one two', 'three', '', 'four']);
+    // A number stays with its unit.
+    expect(wrap('restart 1.4 s, verify 426 ms', 12)).toEqual(['restart', '1.4 s,', 'verify', '426 ms']);
   });
 
   test('a long path is broken behind a slash, a long word anywhere', () => {
