@@ -37,7 +37,7 @@ export async function run({ rounds }) {
       check: (_, stdout) => lags.push(...lagsOf(restarted, stdout)),
       measure: (_, stdout) => eventsOf(stdout).find(({ type, phase }) => type === 'phase-finished' && phase === 'restart').durationMs,
     });
-    const results = takeTurns([contestant('the slowest alone', names.slice(-1)), contestant(`all ${count}`, names)], { rounds });
+    const results = await takeTurns([contestant('the slowest alone', names.slice(-1)), contestant(`all ${count}`, names)], { rounds });
     printTable(`restart-20: ${count} containers restarted, the restart phase`, results, { against: 'the slowest alone' });
     printBound(`all ${count} / the slowest alone`, results.get(`all ${count}`).ms / results.get('the slowest alone').ms, 1.3);
     printBound(`the longest wait after a container was healthy (of ${lags.length})`, Math.max(...lags), 250, ' ms');
