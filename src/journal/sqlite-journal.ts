@@ -104,7 +104,7 @@ export function openSqliteJournal({ state, mode, isHeld = true }: OpenOptions): 
           backup.id,
           JSON.stringify(backup),
         );
-        if (backup.runId !== null) sql('UPDATE runs SET backup_id = ? WHERE id = ?').run(backup.id, backup.runId);
+        if (backup.runId !== null && backup.verified) sql('UPDATE runs SET backup_id = ? WHERE id = ?').run(backup.id, backup.runId);
       });
     },
     async removeBackup(id) {
